@@ -1,0 +1,329 @@
+//! The recorded facts of a run. Additive only: see docs/journal.md before touching a variant.
+
+use serde::{Deserialize, Serialize};
+
+use crate::activity::{ActivityError, Effect};
+use crate::ids::{CommandId, RunId};
+use crate::json::Json;
+use crate::time::Timestamp;
+
+/// One fact about a run, past tense. Stored as JSON, externally tagged by the variant's name.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Event {
+    /// The run was created.
+    RunStarted {
+        /// The registered workflow name.
+        workflow: String,
+        /// The workflow's revision at that time.
+        revision: u32,
+        /// The build that created it.
+        build: String,
+        /// The workflow's input.
+        input: Json,
+        /// The id of the cluster that the run is bound to, if it works on one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cluster: Option<String>,
+        /// Who asked.
+        by: String,
+    },
+    /// A worker took the run up again after a restart.
+    RunResumed {
+        /// The worker's start, unique a journal.
+        incarnation: u64,
+        /// The build that now drives it.
+        build: String,
+        /// Where that worker runs.
+        host: String,
+        /// Its process id.
+        pid: u32,
+    },
+    /// The workflow asked for an activity. For every class but `Observe` this is on disk before the first byte leaves.
+    ActivityScheduled {
+        /// Its number.
+        command: CommandId,
+        /// The activity's registered name.
+        activity: String,
+        /// Its class.
+        class: Effect,
+        /// Its input, with the facts that a probe will need.
+        input: Json,
+        /// What it does, for people.
+        summary: String,
+        /// `file:line` of the call in the workflow.
+        site: String,
+        /// The gate whose approval permits it (class `Irreversible`).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        approval: Option<String>,
+    },
+    /// Another attempt than the first began.
+    ActivityStarted {
+        /// Which command.
+        command: CommandId,
+        /// Counted from 1; the first one is implied by `ActivityScheduled`.
+        attempt: u32,
+    },
+    /// An attempt ended well.
+    ActivityCompleted {
+        /// Which command.
+        command: CommandId,
+        /// Which attempt.
+        attempt: u32,
+        /// Its result.
+        output: Json,
+        /// Set when the result was found by a probe: what was seen.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        evidence: Option<String>,
+    },
+    /// An attempt failed and another one is due.
+    ActivityRetryScheduled {
+        /// Which command.
+        command: CommandId,
+        /// The attempt that failed.
+        attempt: u32,
+        /// Why.
+        error: ActivityError,
+        /// When the next one begins.
+        due_at: Timestamp,
+    },
+    /// The activity failed for good; the workflow is told.
+    ActivityFailed {
+        /// Which command.
+        command: CommandId,
+        /// The last attempt.
+        attempt: u32,
+        /// Why.
+        error: ActivityError,
+    },
+    /// An attempt began and its end is unknown.
+    ActivityInDoubt {
+        /// Which command.
+        command: CommandId,
+        /// Which attempt.
+        attempt: u32,
+        /// How the doubt arose.
+        reason: String,
+    },
+    /// A probe did not find the effect, or could not tell. (A probe that found it is an `ActivityCompleted`.)
+    ActivityProbed {
+        /// Which command.
+        command: CommandId,
+        /// The attempt in doubt.
+        attempt: u32,
+        /// What the world said.
+        verdict: ProbeVerdict,
+        /// What was seen.
+        evidence: String,
+    },
+    /// The activity was given up before its end, because the run was cancelled or the workflow dropped it.
+    ActivityCancelled {
+        /// Which command.
+        command: CommandId,
+    },
+    /// The workflow asked for a timer.
+    TimerStarted {
+        /// Its number.
+        command: CommandId,
+        /// When it is due; absolute.
+        due_at: Timestamp,
+        /// `file:line` of the call in the workflow.
+        site: String,
+    },
+    /// A timer's time came.
+    TimerFired {
+        /// Which command.
+        command: CommandId,
+    },
+    /// The workflow began to wait for a signal.
+    SignalAwaited {
+        /// Its number.
+        command: CommandId,
+        /// The signal's name.
+        signal: String,
+        /// `file:line` of the call in the workflow.
+        site: String,
+    },
+    /// Something was told to the run from outside; kept until it is asked for.
+    SignalReceived {
+        /// The signal's name.
+        signal: String,
+        /// What was told.
+        payload: Json,
+        /// By whom.
+        by: String,
+    },
+    /// The workflow reached a point where a person must approve.
+    GateOpened {
+        /// Its number.
+        command: CommandId,
+        /// The gate's name.
+        gate: String,
+        /// What the person is asked.
+        text: String,
+        /// `file:line` of the call in the workflow.
+        site: String,
+    },
+    /// A person approved a gate; before it opened, if in advance.
+    GateApproved {
+        /// The gate's name.
+        gate: String,
+        /// Who.
+        by: String,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// Given before the gate opened (`--yes`).
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        in_advance: bool,
+    },
+    /// A person rejected a gate.
+    GateRejected {
+        /// The gate's name.
+        gate: String,
+        /// Who.
+        by: String,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// The workflow dropped a command that was still open (the loser of a race).
+    CommandCancelled {
+        /// The number of the cancellation itself.
+        command: CommandId,
+        /// The command given up.
+        target: CommandId,
+    },
+    /// The workflow passed a code change that this run is on the new side of.
+    PatchMarked {
+        /// Its number.
+        command: CommandId,
+        /// The change's name.
+        patch: String,
+    },
+    /// The workflow is about to change something temporarily.
+    ChangeHeld {
+        /// Its number.
+        command: CommandId,
+        /// What names the change: `pool/worker/paused`.
+        key: String,
+        /// What is changed and how to give it back by hand.
+        text: String,
+        /// The value before.
+        prior: Json,
+    },
+    /// A temporary change was given back.
+    ChangeGivenBack {
+        /// Its number.
+        command: CommandId,
+        /// What names the change.
+        key: String,
+    },
+    /// A person asked to cancel the run; the workflow gives back what it holds and ends.
+    CancelRequested {
+        /// Who.
+        by: String,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// The run is no longer driven until a person decides.
+    RunParked {
+        /// Why.
+        why: ParkReason,
+    },
+    /// A person let a parked run go on.
+    RunUnparked {
+        /// Who.
+        by: String,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// The workflow returned.
+    RunCompleted {
+        /// Its result.
+        output: Json,
+    },
+    /// The workflow gave up.
+    RunFailed {
+        /// Why.
+        error: String,
+    },
+    /// The workflow ended because it was cancelled.
+    RunCancelled {
+        /// What it said.
+        error: String,
+    },
+}
+
+/// What a probe said, short of finding the effect.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProbeVerdict {
+    /// The effect did not take place; another attempt follows.
+    DidNotHappen,
+    /// A person must tell; the run parks.
+    CannotTell,
+}
+
+/// Why a run waits for a person outside a gate.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum ParkReason {
+    /// An activity used up its attempts.
+    RetriesExhausted {
+        /// Which command.
+        command: CommandId,
+        /// Its summary.
+        summary: String,
+        /// How often it was tried.
+        attempts: u32,
+        /// The last error.
+        error: ActivityError,
+    },
+    /// An attempt's effect is unknown and the probe could not tell.
+    InDoubt {
+        /// Which command.
+        command: CommandId,
+        /// Its summary.
+        summary: String,
+        /// What was seen.
+        evidence: String,
+    },
+    /// The workflow no longer asks for what the history records.
+    Nondeterminism {
+        /// The whole explanation, ready to print.
+        message: String,
+    },
+    /// The run needs something that this binary does not have, or broke one of the engine's rules.
+    Unsupported {
+        /// The whole explanation, ready to print.
+        message: String,
+    },
+}
+
+/// An event where it stands in the journal.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Record {
+    /// Position in the whole journal, from 1.
+    pub global: u64,
+    /// The run it belongs to.
+    pub run: RunId,
+    /// Position in the run's history, from 1.
+    pub seq: u64,
+    /// When it was recorded.
+    pub at: Timestamp,
+    /// The fact.
+    pub event: Event,
+}
+
+/// An event on its way into the journal.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NewEvent {
+    /// The run it belongs to.
+    pub run: RunId,
+    /// The position it must take; refused as a conflict if it is taken.
+    pub seq: u64,
+    /// When it happened.
+    pub at: Timestamp,
+    /// The fact.
+    pub event: Event,
+}

@@ -1,0 +1,177 @@
+//! The journal: an append-only log that is the truth, and a sled store derived from it. Format: docs/journal.md.
+
+use std::path::PathBuf;
+
+use crate::event::{NewEvent, Record};
+use crate::ids::RunId;
+use crate::time::Timestamp;
+
+/// A durable history of runs. One worker writes it; the promise is that what `append` accepted survives a power cut.
+pub trait Journal: Send {
+    /// Makes the events durable, all in one commit and one sync, in the order given.
+    ///
+    /// Each event's `seq` must be the next of its run, else nothing is written and the answer is
+    /// [`JournalError::Conflict`]. After [`JournalError::SyncFailed`] the journal refuses every further append.
+    fn append(&mut self, events: &[NewEvent]) -> Result<(), JournalError>;
+
+    /// The runs, oldest first.
+    fn runs(&mut self) -> Result<Vec<RunHead>, JournalError>;
+
+    /// Hands a run's records to `each`, in order, until it breaks off; an unknown run has none.
+    fn replay(&mut self, run: RunId, each: &mut dyn FnMut(Record) -> std::ops::ControlFlow<()>) -> Result<(), JournalError>;
+
+    /// Adds to the bounded operational stream: not synced, never replayed, lost without harm.
+    fn note(&mut self, note: OperationalNote);
+
+    /// The operational stream of a run, oldest first.
+    fn notes(&mut self, run: RunId) -> Vec<OperationalNote>;
+
+    /// Counts the times that this journal was opened for writing, from 1; names a worker's start.
+    fn incarnation(&self) -> u64;
+
+    /// What opening had to mend, for the operator.
+    fn recovery(&self) -> &[RecoveryNote];
+
+    /// Flushes what is derived and gives the lock back. Dropping the journal does the same, but can't tell.
+    fn close(self: Box<Self>) -> Result<(), JournalError>;
+}
+
+/// Where a run stands, without its history.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RunHead {
+    /// Which run.
+    pub run: RunId,
+    /// The position of its last event.
+    pub last_seq: u64,
+    /// Whether its last event ended it.
+    pub ended: bool,
+}
+
+/// Something that happened during an attempt and is not needed for replay.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+pub struct OperationalNote {
+    /// The run it belongs to.
+    pub run: RunId,
+    /// When.
+    pub at: Timestamp,
+    /// The command it belongs to, if any.
+    pub command: Option<crate::ids::CommandId>,
+    /// What.
+    pub text: String,
+}
+
+/// What opening a journal had to mend.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum RecoveryNote {
+    /// The log ended in a record that was never acknowledged; it was cut off.
+    TailCut {
+        /// The segment file.
+        segment: PathBuf,
+        /// How many bytes were cut.
+        bytes: u64,
+        /// The last good record.
+        last_good: u64,
+    },
+    /// The store did not match the log and was made anew from it.
+    StoreRebuilt {
+        /// Why: missing, behind, ahead, damaged.
+        reason: String,
+        /// How many records were read.
+        records: u64,
+        /// Where the old one was moved, if there was one.
+        moved_to: Option<PathBuf>,
+    },
+    /// The store lacked the last records and was given them.
+    StoreCaughtUp {
+        /// How many.
+        records: u64,
+    },
+}
+
+/// Why the journal could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// Another event has that place; two writers, or a bug.
+    #[error("run {run}: event {expected} was to be written, but the next free place is {found}")]
+    Conflict {
+        /// Which run.
+        run: RunId,
+        /// The place that the event was to take.
+        expected: u64,
+        /// The place that is free.
+        found: u64,
+    },
+    /// The log is damaged before its tail. Everything before the record is readable.
+    #[error("the log is damaged at record {record} ({segment}, byte {offset}): {detail}")]
+    Corrupt {
+        /// The first record that is not good, counted from 1.
+        record: u64,
+        /// The segment file's name.
+        segment: String,
+        /// Where in the file it begins.
+        offset: u64,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// A newer windlass wrote this journal.
+    #[error("the journal has format {found}, this windlass knows formats up to {known}")]
+    NewerFormat {
+        /// The journal's.
+        found: u32,
+        /// This build's.
+        known: u32,
+    },
+    /// The disk is full; nothing was acknowledged.
+    #[error("no space left for the journal at {path}")]
+    NoSpace {
+        /// The journal's directory.
+        path: PathBuf,
+    },
+    /// A sync failed: what it covered may or may not be on disk, so this worker must not go on.
+    #[error("syncing the journal at {path} failed: {source}")]
+    SyncFailed {
+        /// The journal's directory.
+        path: PathBuf,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// Another worker has the journal.
+    #[error("another worker holds the journal: {owner}")]
+    Locked {
+        /// Who.
+        owner: LockOwner,
+    },
+    /// There is no journal there.
+    #[error("there is no journal at {path}")]
+    Missing {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The system refused something.
+    #[error("{action} {path}: {source}")]
+    Io {
+        /// What was being done: `opening`, `reading`.
+        action: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+}
+
+/// The worker that holds a journal's lock.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+pub struct LockOwner {
+    /// Its process id.
+    pub pid: u32,
+    /// The machine's name.
+    pub host: String,
+    /// When it took the lock.
+    pub since: Timestamp,
+}
+
+impl std::fmt::Display for LockOwner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "pid {} on {}, since {}", self.pid, self.host, self.since)
+    }
+}

@@ -114,11 +114,6 @@ pub enum Event {
         /// What was seen.
         evidence: String,
     },
-    /// The activity was given up before its end, because the run was cancelled or the workflow dropped it.
-    ActivityCancelled {
-        /// Which command.
-        command: CommandId,
-    },
     /// The workflow asked for a timer.
     TimerStarted {
         /// Its number.
@@ -326,4 +321,43 @@ pub struct NewEvent {
     pub at: Timestamp,
     /// The fact.
     pub event: Event,
+}
+
+impl Event {
+    /// The number of the command that this event records the asking of; `None` for everything that happened to a run.
+    pub fn asked(&self) -> Option<CommandId> {
+        match self {
+            Self::ActivityScheduled { command, .. }
+            | Self::TimerStarted { command, .. }
+            | Self::SignalAwaited { command, .. }
+            | Self::GateOpened { command, .. }
+            | Self::CommandCancelled { command, .. }
+            | Self::PatchMarked { command, .. }
+            | Self::ChangeHeld { command, .. }
+            | Self::ChangeGivenBack { command, .. } => Some(*command),
+            Self::RunStarted { .. }
+            | Self::RunResumed { .. }
+            | Self::ActivityStarted { .. }
+            | Self::ActivityCompleted { .. }
+            | Self::ActivityRetryScheduled { .. }
+            | Self::ActivityFailed { .. }
+            | Self::ActivityInDoubt { .. }
+            | Self::ActivityProbed { .. }
+            | Self::TimerFired { .. }
+            | Self::SignalReceived { .. }
+            | Self::GateApproved { .. }
+            | Self::GateRejected { .. }
+            | Self::CancelRequested { .. }
+            | Self::RunParked { .. }
+            | Self::RunUnparked { .. }
+            | Self::RunCompleted { .. }
+            | Self::RunFailed { .. }
+            | Self::RunCancelled { .. } => None,
+        }
+    }
+
+    /// Whether a run's history ends with this event.
+    pub fn ends_run(&self) -> bool {
+        matches!(self, Self::RunCompleted { .. } | Self::RunFailed { .. } | Self::RunCancelled { .. })
+    }
 }

@@ -5,14 +5,30 @@
 //! that was acknowledged survives a power cut.
 
 mod activity;
+pub mod context;
+pub mod control;
 mod event;
 mod ids;
 pub mod journal;
 mod json;
+mod replay;
+mod retry;
+mod state;
 mod time;
+mod worker;
+mod workflow;
 
 pub use activity::{Activity, ActivityContext, ActivityError, Attempt, Effect, FailureKind, Probe};
+pub use context::{Approval, Either, Gate, WorkflowContext};
 pub use event::{Event, NewEvent, ParkReason, ProbeVerdict, Record};
 pub use ids::{ActivityName, CommandId, RunId};
 pub use json::{Difference, Json};
+pub use replay::{Mismatch, Step, replay};
+pub use retry::RetryPolicy;
+pub use state::{HeldChange, OpenActivity, OpenCommand, OpenRun, Phase, RunEnd};
 pub use time::{Clock, SystemClock, Timestamp, TokioClock};
+pub use worker::{
+    AttemptHook, AttemptInfo, Before, Progress, Until, Update, Worker, WorkerError, WorkerGone, WorkerHandle, WorkerOptions,
+    WorkerReport,
+};
+pub use workflow::{Registry, WorkflowError, WorkflowResult};

@@ -1,0 +1,306 @@
+//! The machine that drives one workflow function along a history, and past its end.
+
+use std::any::Any;
+use std::collections::{BTreeSet, VecDeque};
+use std::fmt;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+
+use crate::context::WorkflowContext;
+use crate::event::{Event, Record};
+use crate::ids::CommandId;
+use crate::json::Json;
+use crate::replay::mismatch::{compare, describe};
+use crate::replay::{Command, Outcome, Shared};
+use crate::state::OpenRun;
+use crate::time::Timestamp;
+use crate::workflow::{Registry, WorkflowFuture, WorkflowResult};
+
+/// Why a history and the code do not go together; the text is complete and ready to print.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Mismatch {
+    /// What kind: the run asks for something else, or cannot be driven by this binary at all.
+    pub nondeterminism: bool,
+    /// What was recorded, what is asked, the field, both places in the source, what to do.
+    pub message: String,
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Mismatch {}
+
+/// What replaying a history leads to.
+#[derive(Debug)]
+pub struct Step {
+    /// The commands that the code gives next and that are not on record, as the events that would record them.
+    pub asked: Vec<Event>,
+    /// How the workflow ended, if it did.
+    pub ended: Option<WorkflowResult<Json>>,
+    /// What is open.
+    pub state: OpenRun,
+}
+
+/// Replays a history with the workflow that it names; a pure function.
+///
+/// # Errors
+/// A [`Mismatch`] when the code does not ask for what is recorded, in order: kind, name and input.
+pub fn replay(history: Vec<Record>, registry: &Registry) -> Result<Step, Mismatch> {
+    let mut machine = Machine::load(history, registry)?;
+    Ok(Step {
+        asked: machine.take_asked().iter().map(Command::to_event).collect(),
+        ended: machine.ended.take(),
+        state: machine.state.clone(),
+    })
+}
+
+/// One run's workflow, polled along its history.
+pub(crate) struct Machine {
+    pub(crate) state: OpenRun,
+    shared: Arc<Shared>,
+    future: Option<WorkflowFuture>,
+    ended: Option<WorkflowResult<Json>>,
+    sentinel: Arc<Sentinel>,
+    waker: Waker,
+}
+
+/// The waker that workflow futures are polled with. Ours never keep it, so a kept clone betrays a foreign future.
+struct Sentinel;
+
+impl Wake for Sentinel {
+    fn wake(self: Arc<Self>) {}
+}
+
+/// The sentinel itself and the machine's waker.
+const OWN_WAKERS: usize = 2;
+
+impl Machine {
+    /// Replays a whole history.
+    pub(crate) fn load(history: Vec<Record>, registry: &Registry) -> Result<Self, Mismatch> {
+        let mut unmatched = 0;
+        let mut patches = BTreeSet::new();
+        for record in &history {
+            unmatched += u64::from(record.event.asked().is_some());
+            if let Event::PatchMarked { patch, .. } = &record.event {
+                patches.insert(patch.clone());
+            }
+        }
+        let mut records = history.into_iter();
+        let Some(first) = records.next() else {
+            return Err(Mismatch { nondeterminism: false, message: "the history is empty".to_owned() });
+        };
+        let mut machine = Self::begin(&first, unmatched, patches, registry)?;
+        for record in records {
+            machine.apply(record)?;
+        }
+        Ok(machine)
+    }
+
+    fn begin(first: &Record, unmatched: u64, patches: BTreeSet<String>, registry: &Registry) -> Result<Self, Mismatch> {
+        let unsupported = |message: String| Mismatch { nondeterminism: false, message };
+        let Some(state) = OpenRun::begin(first) else {
+            return Err(unsupported(format!("run {}: its history does not begin with RunStarted", first.run)));
+        };
+        let Some(entry) = registry.find_workflow(&state.workflow) else {
+            let known: Vec<_> = registry.workflow_names().collect();
+            let (run, workflow) = (state.run, &state.workflow);
+            let known = known.join(", ");
+            return Err(unsupported(format!(
+                "run {run}: this build has no workflow {workflow} (it has: {known})\n  next: resume it with the build that has it"
+            )));
+        };
+        let shared = Arc::new(Shared::new(state.run, first.at, unmatched, patches));
+        let future = (entry.make)(WorkflowContext::new(shared.clone()), &state.input)
+            .map_err(|e| unsupported(format!("run {}: this build can't read the input of {}: {e}", state.run, state.workflow)))?;
+        let sentinel = Arc::new(Sentinel);
+        let waker = Waker::from(sentinel.clone());
+        let mut machine = Self { state, shared, future: Some(future), ended: None, sentinel, waker };
+        machine.poll(first.seq)?;
+        Ok(machine)
+    }
+
+    /// Takes in the next record of the history, or one that the worker has just recorded.
+    pub(crate) fn apply(&mut self, record: Record) -> Result<(), Mismatch> {
+        if record.event.asked().is_some() {
+            self.match_command(&record)?;
+            self.state.apply(&record);
+            return Ok(());
+        }
+        if matches!(record.event, Event::CancelRequested { .. }) {
+            return self.cancel(&record);
+        }
+        self.state.apply(&record);
+        let (seq, at) = (record.seq, record.at);
+        if record.event.ends_run() {
+            return self.check_end(&record);
+        }
+        match record.event {
+            Event::ActivityCompleted { command, output, .. } => self.answer(seq, at, command, Outcome::Completed(output)),
+            Event::ActivityFailed { command, error, .. } => self.answer(seq, at, command, Outcome::Failed(error)),
+            Event::TimerFired { command } => self.answer(seq, at, command, Outcome::Fired),
+            Event::SignalReceived { signal, payload, .. } => self.wake(seq, at, |shared| shared.lock().signal(&signal, payload)),
+            Event::GateApproved { gate, by, reason, .. } => {
+                self.wake(seq, at, |shared| shared.lock().decide(&gate, Outcome::Approved { by, reason }))
+            }
+            Event::GateRejected { gate, by, reason } => {
+                self.wake(seq, at, |shared| shared.lock().decide(&gate, Outcome::Rejected { by, reason }))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The record of a command that was just taken with [`Machine::take_asked`].
+    pub(crate) fn recorded(&mut self, record: &Record) {
+        self.state.apply(record);
+    }
+
+    /// The commands that are not on record yet.
+    pub(crate) fn take_asked(&mut self) -> VecDeque<Command> {
+        std::mem::take(&mut self.shared.lock().asked)
+    }
+
+    /// How the workflow ended, once.
+    pub(crate) fn take_end(&mut self) -> Option<WorkflowResult<Json>> {
+        self.ended.take()
+    }
+
+    /// What the workflow last said it was doing.
+    pub(crate) fn take_status(&mut self) -> Option<String> {
+        self.shared.lock().status.take()
+    }
+
+    /// The options of an open activity, as the code gives them today.
+    pub(crate) fn options(&self, command: CommandId) -> crate::context::ActivityOptions {
+        match self.shared.lock().slots.get(&command).map(|slot| &slot.wait) {
+            Some(super::shared::Wait::Activity(options)) => *options,
+            Some(_) | None => crate::context::ActivityOptions::default(),
+        }
+    }
+
+    fn answer(&mut self, seq: u64, at: Timestamp, command: CommandId, outcome: Outcome) -> Result<(), Mismatch> {
+        self.wake(seq, at, |shared| shared.lock().answer(command, outcome))
+    }
+
+    fn wake(&mut self, seq: u64, at: Timestamp, change: impl FnOnce(&Shared)) -> Result<(), Mismatch> {
+        change(&self.shared);
+        self.shared.lock().now = at;
+        self.poll(seq)
+    }
+
+    /// Ends what a cancellation ends, by the same fold that readers use.
+    fn cancel(&mut self, record: &Record) -> Result<(), Mismatch> {
+        let before: Vec<CommandId> = self.state.open.keys().copied().collect();
+        self.state.apply(record);
+        let ended: Vec<CommandId> = before.into_iter().filter(|id| !self.state.open.contains_key(id)).collect();
+        self.wake(record.seq, record.at, |shared| {
+            let mut inner = shared.lock();
+            inner.cancel_undelivered = ended.is_empty();
+            for id in ended {
+                inner.answer(id, Outcome::Cancelled);
+            }
+        })
+    }
+
+    fn match_command(&mut self, record: &Record) -> Result<(), Mismatch> {
+        let mut inner = self.shared.lock();
+        inner.unmatched = inner.unmatched.saturating_sub(1);
+        let Some(command) = inner.asked.pop_front() else {
+            drop(inner);
+            let asked = if self.future.is_some() { "nothing" } else { "nothing: the workflow has returned" };
+            return Err(self.deviation(record.seq, &describe(&record.event), asked, None));
+        };
+        drop(inner);
+        match compare(&record.event, &command) {
+            None => Ok(()),
+            Some(found) => Err(self.deviation(record.seq, &found.recorded, &found.asked, found.field.as_deref())),
+        }
+    }
+
+    fn check_end(&mut self, record: &Record) -> Result<(), Mismatch> {
+        let next = self.shared.lock().asked.front().map(|command| describe(&command.to_event()));
+        let going_on = match (next, self.future.is_some()) {
+            (Some(next), _) => next,
+            (None, true) => "to wait on".to_owned(),
+            (None, false) => return Ok(()),
+        };
+        Err(self.deviation(record.seq, "the end of the run", &going_on, None))
+    }
+
+    fn poll(&mut self, seq: u64) -> Result<(), Mismatch> {
+        let Some(future) = self.future.as_mut() else {
+            return Ok(());
+        };
+        let mut cx = Context::from_waker(&self.waker);
+        let polled = std::panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut cx)));
+        let violation = match polled {
+            Ok(Poll::Ready(end)) => {
+                self.drop_future();
+                self.ended = Some(end);
+                None
+            }
+            Ok(Poll::Pending) => self.foreign_wait(),
+            Err(panic) => Some(format!("the workflow panicked: {}", panic_text(panic.as_ref()))),
+        };
+        match violation.or_else(|| self.shared.lock().violation.take()) {
+            None => Ok(()),
+            Some(violation) => {
+                let (run, workflow) = (self.state.run, &self.state.workflow);
+                let message = format!(
+                    "run {run} ({workflow}) broke a rule of workflows after event {seq}\n  {violation}\n  next: mend the \
+                     workflow, then `windlass resume {run}` with the new build; nothing was lost"
+                );
+                Err(Mismatch { nondeterminism: false, message })
+            }
+        }
+    }
+
+    fn foreign_wait(&self) -> Option<String> {
+        if Arc::strong_count(&self.sentinel) > OWN_WAKERS {
+            return Some("it awaits a future that is not from its context; only ctx.* may be awaited".to_owned());
+        }
+        let inner = self.shared.lock();
+        let answerable = inner.waits() || inner.asked.iter().any(|c| inner.slots.contains_key(&c.id));
+        (!answerable).then(|| {
+            "it is pending but asked for nothing: it awaits something foreign, or a future that was already done".to_owned()
+        })
+    }
+
+    fn deviation(&self, seq: u64, recorded: &str, asked: &str, field: Option<&str>) -> Mismatch {
+        let (run, workflow, revision) = (self.state.run, &self.state.workflow, self.state.revision);
+        let mut message = format!(
+            "run {run} ({workflow}, revision {revision}): the code no longer asks for what event {seq} records\n  recorded: \
+             {recorded}\n  asked:    {asked}\n"
+        );
+        if let Some(field) = field {
+            message.push_str(&format!("  differs:  {field}\n"));
+        }
+        message.push_str("  next:     resume it with the build that recorded it, or guard the change with ctx.patched(\"…\")");
+        Mismatch { nondeterminism: true, message }
+    }
+
+    /// Drops the workflow's future; what it still had open is not given up by its own will.
+    fn drop_future(&mut self) {
+        self.shared.lock().ending = true;
+        self.future = None;
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        self.drop_future();
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    if let Some(text) = panic.downcast_ref::<&str>() {
+        text
+    } else if let Some(text) = panic.downcast_ref::<String>() {
+        text
+    } else {
+        "without a message"
+    }
+}

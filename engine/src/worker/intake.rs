@@ -1,0 +1,115 @@
+//! What reaches the worker from outside: requests, questions, and what attempts say of themselves.
+
+use std::collections::BTreeMap;
+
+use tokio::sync::oneshot;
+
+use crate::control::{Refusal, Request, What, decide};
+use crate::event::{Event, Record};
+use crate::ids::{CommandId, RunId};
+use crate::journal::OperationalNote;
+use crate::replay::Machine;
+use crate::state::OpenRun;
+use crate::worker::{After, Driven, Progress, Update, Worker};
+
+impl Worker {
+    pub(super) fn on_request(&mut self, request: &Request, reply: oneshot::Sender<Result<(), Refusal>>) {
+        let answer = self.obey(request);
+        // The answer leaves after the events are on disk.
+        self.after.push(After::Reply { reply, answer });
+    }
+
+    fn obey(&mut self, request: &Request) -> Result<(), Refusal> {
+        let run = request.run;
+        if self.stopping {
+            return Err(Refusal::NoSuchRun { run });
+        }
+        if let What::Start { workflow, .. } = &request.what
+            && self.registry.find_workflow(workflow).is_none()
+        {
+            return Err(Refusal::NoSuchWorkflow { workflow: workflow.clone() });
+        }
+        let state = self.runs.get(&run).and_then(|driven| driven.state());
+        let events = decide(state, request)?;
+        let was_parked = state.is_some_and(|state| state.parked.is_some());
+        for event in events {
+            match event {
+                Event::RunStarted { .. } => self.create(run, event),
+                event => self.record(run, event),
+            }
+        }
+        match &request.what {
+            What::Unpark => self.unparked(run),
+            What::Cancel => self.break_off_ended(run, was_parked),
+            What::Start { .. } | What::Signal { .. } | What::Approve { .. } | What::Reject { .. } => {}
+        }
+        self.advance(run);
+        Ok(())
+    }
+
+    fn create(&mut self, run: RunId, event: Event) {
+        let at = self.now;
+        self.batch.push(crate::event::NewEvent { run, seq: 1, at, event: event.clone() });
+        let first = Record { global: 0, run, seq: 1, at, event };
+        let bare = OpenRun::begin(&first);
+        let (machine, broken) = match Machine::load(vec![first], &self.registry) {
+            Ok(machine) => (Some(machine), None),
+            Err(mismatch) => (None, Some(mismatch)),
+        };
+        let bare = if machine.is_some() { None } else { bare };
+        self.runs.insert(run, Driven { machine, bare, attempts: BTreeMap::new(), progress: BTreeMap::new() });
+        if let Some(mismatch) = broken {
+            self.park_broken(run, mismatch);
+        }
+    }
+
+    fn unparked(&mut self, run: RunId) {
+        let due_now: Vec<CommandId> = self
+            .runs
+            .get(&run)
+            .and_then(|driven| driven.state())
+            .map(|state| state.open.keys().copied().collect())
+            .unwrap_or_default();
+        if !due_now.is_empty() {
+            self.pick_up_open(run);
+        }
+    }
+
+    /// A cancellation ended some commands by the fold; their attempts and deadlines go with them.
+    fn break_off_ended(&mut self, run: RunId, was_parked: bool) {
+        let Some(driven) = self.runs.get_mut(&run) else { return };
+        let open: Vec<CommandId> = driven.state().map(|state| state.open.keys().copied().collect()).unwrap_or_default();
+        driven.attempts.retain(|command, _| open.contains(command));
+        driven.progress.retain(|command, _| open.contains(command));
+        self.deadlines.forget(run);
+        if was_parked {
+            self.pick_up_open(run);
+        } else {
+            self.rearm(run);
+        }
+    }
+
+    pub(super) fn on_progress(&mut self, run: RunId, command: CommandId, text: String) {
+        let at = self.now;
+        let Some(driven) = self.runs.get_mut(&run) else { return };
+        if !driven.attempts.contains_key(&command) {
+            return;
+        }
+        let news = driven.progress.get(&command).is_none_or(|(known, _)| *known != text);
+        if news {
+            driven.progress.insert(command, (text.clone(), at));
+            self.journal.note(OperationalNote { run, at, command: Some(command), text: text.clone() });
+            let _ = self.updates.send(Update::Progress(Progress { run, command, text, at }));
+        }
+        self.extend_heartbeat(run, command);
+    }
+
+    pub(super) fn on_ask_progress(&mut self, reply: oneshot::Sender<Vec<Progress>>) {
+        let of_run = |(run, driven): (&RunId, &Driven)| -> Vec<Progress> {
+            let progress = driven.progress.iter();
+            progress.map(|(command, (text, at))| Progress { run: *run, command: *command, text: text.clone(), at: *at }).collect()
+        };
+        // Whoever asked may have gone.
+        let _ = reply.send(self.runs.iter().flat_map(of_run).collect());
+    }
+}

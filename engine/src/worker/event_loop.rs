@@ -282,10 +282,12 @@ impl Worker {
         let settled = |driven: &super::Driven| {
             driven.attempts.is_empty() && driven.state().is_none_or(crate::state::OpenRun::waits_for_people)
         };
+        // What is in the mailbox may begin or move a run.
+        let quiet = self.mailbox.is_empty();
         match self.options.until {
             Until::Stopped => false,
-            Until::Ended => self.runs.values().all(ended),
-            Until::Settled => self.runs.values().all(settled),
+            Until::Ended => quiet && self.runs.values().all(ended),
+            Until::Settled => quiet && self.runs.values().all(settled),
         }
     }
 }

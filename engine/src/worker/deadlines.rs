@@ -44,8 +44,8 @@ impl Deadlines {
         Some((first.1, first.2, first.3))
     }
 
-    /// Forgets everything about a run; only done when it ends or parks, which is rare.
-    pub(super) fn forget(&mut self, run: RunId) {
-        self.0.retain(|(_, r, ..)| *r != run);
+    /// Forgets what is due for those commands of a run; only done when something is given up, which is rare.
+    pub(super) fn forget(&mut self, run: RunId, gone: impl Fn(CommandId) -> bool) {
+        self.0.retain(|(_, r, command, _)| *r != run || !gone(*command));
     }
 }

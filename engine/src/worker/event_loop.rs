@@ -202,27 +202,18 @@ impl Worker {
         let Some(driven) = self.runs.get_mut(&run) else { return };
         driven.attempts.remove(&target);
         driven.progress.remove(&target);
-        self.deadlines.forget(run);
-        self.rearm(run);
+        self.deadlines.forget(run, |command| command == target);
     }
 
-    /// Sets the durable timers and retries of a run again.
-    pub(super) fn rearm(&mut self, run: RunId) {
-        let Some(driven) = self.runs.get(&run) else { return };
-        let Some(state) = driven.state() else { return };
+    /// Sets the durable timers and retries of a run.
+    pub(super) fn arm(&mut self, run: RunId) {
+        let Some(state) = self.runs.get(&run).and_then(|driven| driven.state()) else { return };
         for (command, open) in &state.open {
             match open {
                 OpenCommand::Timer { due_at } => self.deadlines.insert(*due_at, run, *command, Due::Timer),
                 OpenCommand::Activity(activity) => {
                     if let crate::state::Phase::RetryDue { due_at, .. } = activity.phase {
                         self.deadlines.insert(due_at, run, *command, Due::Retry);
-                    }
-                    if let Some(running) = driven.attempts.get(command) {
-                        for (at, due) in [(running.timeout_at, Due::Timeout), (running.heartbeat_at, Due::Heartbeat)] {
-                            if let Some(at) = at {
-                                self.deadlines.insert(at, run, *command, due);
-                            }
-                        }
                     }
                 }
                 OpenCommand::Signal { .. } | OpenCommand::Gate { .. } => {}
@@ -241,7 +232,7 @@ impl Worker {
         let had_open = self.runs[&run].state().is_some_and(|state| !state.open.is_empty());
         self.record(run, event);
         if had_open {
-            self.deadlines.forget(run);
+            self.deadlines.forget(run, |_| true);
         }
         if let Some(driven) = self.runs.get_mut(&run) {
             driven.attempts.clear();
@@ -263,7 +254,7 @@ impl Worker {
             driven.attempts.clear();
             driven.progress.clear();
         }
-        self.deadlines.forget(run);
+        self.deadlines.forget(run, |_| true);
         self.park(run, why);
     }
 

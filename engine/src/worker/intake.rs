@@ -81,11 +81,9 @@ impl Worker {
         let open: Vec<CommandId> = driven.state().map(|state| state.open.keys().copied().collect()).unwrap_or_default();
         driven.attempts.retain(|command, _| open.contains(command));
         driven.progress.retain(|command, _| open.contains(command));
-        self.deadlines.forget(run);
+        self.deadlines.forget(run, |command| !open.contains(&command));
         if was_parked {
             self.pick_up_open(run);
-        } else {
-            self.rearm(run);
         }
     }
 

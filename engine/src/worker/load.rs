@@ -92,7 +92,7 @@ impl Worker {
                 OpenCommand::Timer { .. } | OpenCommand::Signal { .. } | OpenCommand::Gate { .. } => None,
             })
             .collect();
-        self.rearm(run);
+        self.arm(run);
         for (command, phase, observes, needs_probe, attempt) in open {
             let in_flight = self.runs.get(&run).is_some_and(|driven| driven.attempts.contains_key(&command));
             match phase {

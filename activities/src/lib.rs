@@ -1,1 +1,31 @@
-//! windlass.
+//! Operations on OpenShift clusters, one family per file, each an activity of the engine. Never touches the journal.
+//!
+//! A [`Cluster`] is what activities work on: a kube client bound to the cluster's id, with a budget of calls, a deadline
+//! on each, and one set of watches that every wait shares.
+
+mod cache;
+pub mod channel;
+mod cluster;
+pub mod condition;
+mod connect;
+pub mod drain;
+mod error;
+mod ids;
+mod limiter;
+mod link;
+pub mod machine_health;
+pub mod pool;
+pub mod release;
+mod server_time;
+mod snapshot;
+pub mod update;
+pub mod views;
+mod wait;
+
+pub use cluster::{Cluster, FIELD_MANAGER, Patch, Query, Settings};
+pub use connect::{ConnectError, Connection};
+pub use error::{Call, CallError, Failure};
+pub use ids::{Channel, ClusterId, HealthCheckName, NodeName, PoolName, RenderedConfig};
+pub use limiter::CallBudget;
+pub use snapshot::{ApiState, Objects, Snapshot, Trouble, TroubleSort, WatchState, Watches, membership};
+pub use wait::{OUTAGE_BUDGET, Seen, Wait, wait_for};

@@ -1,0 +1,277 @@
+//! A cluster: typed reads and smallest writes over one link, bound to the cluster's id.
+
+use std::sync::{Arc, OnceLock};
+
+use http::{Request, header};
+use kube::core::params::{GetParams, ListParams};
+use serde::Deserialize;
+use serde_json::Value;
+use windlass_engine::{ActivityError, Clock, SystemClock, Timestamp};
+
+use crate::cache::Cache;
+use crate::connect::ConnectError;
+use crate::error::{Call, CallError, Failure};
+use crate::ids::ClusterId;
+use crate::limiter::{CallBudget, Limiter};
+use crate::link::{Link, Source};
+use crate::views::{ClusterVersion, Namespace, View};
+
+/// Who writes, as it stands in the managed fields of what we change.
+pub const FIELD_MANAGER: &str = "windlass";
+
+/// Objects a page: a large cluster's nodes come in a few pages of a megabyte or two each.
+const PAGE: u32 = 500;
+
+/// What every activity works on: one cluster, whatever the name of the context that leads to it.
+pub struct Cluster {
+    pub(crate) link: Arc<Link>,
+    id: ClusterId,
+    cache: OnceLock<Cache>,
+}
+
+/// What a cluster is told about its surroundings.
+#[derive(Clone)]
+pub struct Settings {
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// How many calls may be made; none is no limit.
+    pub budget: Option<CallBudget>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { clock: Arc::new(SystemClock), budget: Some(CallBudget::POLITE) }
+    }
+}
+
+impl Settings {
+    /// For a simulated cluster: its clock, and no limit on calls.
+    pub fn simulated(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, budget: None }
+    }
+}
+
+/// A change to an object: only the fields that change.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Patch {
+    /// A merge patch (RFC 7386).
+    Merge(Value),
+    /// A JSON patch (RFC 6902); its `test` operations are preconditions.
+    Json(Value),
+}
+
+/// Which objects to list.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Query {
+    /// Only in this namespace.
+    pub namespace: Option<String>,
+    /// A field selector: `spec.nodeName=worker-0`.
+    pub fields: Option<String>,
+}
+
+impl Cluster {
+    /// Takes a client as it is, such as one on a simulated cluster in memory, and asks the cluster for its id.
+    pub async fn from_client(client: kube::Client, settings: Settings) -> Result<Self, ConnectError> {
+        let link = Link::new(Source::Given, client, Limiter::new(settings.budget), settings.clock);
+        Self::over(link).await
+    }
+
+    pub(crate) async fn over(link: Link) -> Result<Self, ConnectError> {
+        let id = identify(&link, None).await.map_err(|error| ConnectError::from_call(error, &link.address))?;
+        let id = id.ok_or_else(|| ConnectError::NotOpenShift { server: link.address.clone() })?;
+        Ok(Self { link: Arc::new(link), id, cache: OnceLock::new() })
+    }
+
+    /// The cluster's id.
+    pub fn id(&self) -> &ClusterId {
+        &self.id
+    }
+
+    /// Refuses to work on another cluster than the run was started for.
+    pub fn check_identity(&self, expected: &str) -> Result<(), ConnectError> {
+        if self.id.as_str() == expected {
+            return Ok(());
+        }
+        Err(ConnectError::OtherCluster { expected: expected.to_owned(), found: self.id.as_str().to_owned() })
+    }
+
+    /// The cluster's own time, as far as its answers tell.
+    pub fn time(&self) -> Timestamp {
+        self.link.time.at(self.link.clock.now())
+    }
+
+    /// How far the cluster's clock and ours are apart.
+    pub fn clock_skew(&self) -> std::time::Duration {
+        self.link.time.skew()
+    }
+
+    /// The shared watches; the first wait starts them.
+    pub(crate) fn cache(&self) -> &Cache {
+        self.cache.get_or_init(|| Cache::start(self.link.clone(), self.id.clone()))
+    }
+
+    /// Reads one object; `None` if it does not exist.
+    pub async fn get<K: View>(&self, namespace: Option<&str>, name: &str) -> Result<Option<K>, CallError> {
+        let request = kube::core::Request::new(K::url_path(&(), namespace)).get(name, &GetParams::default());
+        self.get_as(call_on::<K>("get", namespace, Some(name)), request).await
+    }
+
+    /// Reads one object's metadata; the rest of it does not leave the server.
+    pub async fn get_metadata<K: View>(&self, namespace: Option<&str>, name: &str) -> Result<Option<K>, CallError> {
+        let request = kube::core::Request::new(K::url_path(&(), namespace)).get_metadata(name, &GetParams::default());
+        self.get_as(call_on::<K>("get", namespace, Some(name)), request).await
+    }
+
+    /// Reads an object that must exist.
+    pub async fn must_get<K: View>(&self, namespace: Option<&str>, name: &str) -> Result<K, ActivityError> {
+        let found = self.get(namespace, name).await?;
+        found.ok_or_else(|| {
+            let kind = K::plural(&());
+            ActivityError::permanent("not-found", format!("{kind}/{name} does not exist on this cluster"))
+        })
+    }
+
+    /// Lists objects, page by page.
+    pub async fn list<K: View>(&self, query: &Query) -> Result<Vec<K>, CallError> {
+        self.list_pages(query, kube::core::Request::list).await
+    }
+
+    /// Lists the metadata of objects, page by page.
+    pub async fn list_metadata<K: View>(&self, query: &Query) -> Result<Vec<K>, CallError> {
+        self.list_pages(query, kube::core::Request::list_metadata).await
+    }
+
+    /// Lists objects of a kind that not every cluster serves; none if it does not.
+    pub async fn list_if_served<K: View>(&self, query: &Query) -> Result<Vec<K>, CallError> {
+        match self.list(query).await {
+            Err(error) if error.is_not_found() => Ok(Vec::new()),
+            outcome => outcome,
+        }
+    }
+
+    /// Changes one object and returns it as it then is.
+    pub async fn patch<K: View>(&self, namespace: Option<&str>, name: &str, patch: &Patch) -> Result<K, CallError> {
+        let call = call_on::<K>("patch", namespace, Some(name));
+        let (content_type, body) = match patch {
+            Patch::Merge(body) => ("application/merge-patch+json", body),
+            Patch::Json(body) => ("application/json-patch+json", body),
+        };
+        let url = format!("{}/{name}?fieldManager={FIELD_MANAGER}", K::url_path(&(), namespace));
+        let request = Request::patch(url).header(header::CONTENT_TYPE, content_type).body(body.to_string().into_bytes());
+        self.call(call, request).await
+    }
+
+    /// Creates one object from its whole text and returns it.
+    pub async fn create<K: View>(&self, namespace: Option<&str>, object: &Value) -> Result<K, CallError> {
+        let url = format!("{}?fieldManager={FIELD_MANAGER}", K::url_path(&(), namespace));
+        let request = Request::post(url).header(header::CONTENT_TYPE, "application/json").body(object.to_string().into_bytes());
+        self.call(call_on::<K>("create", namespace, None), request).await
+    }
+
+    async fn get_as<K: View, E: std::error::Error>(
+        &self,
+        call: Call,
+        request: Result<Request<Vec<u8>>, E>,
+    ) -> Result<Option<K>, CallError> {
+        match self.call(call, request).await {
+            Ok(object) => Ok(Some(object)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn list_pages<K: View, E: std::error::Error>(
+        &self,
+        query: &Query,
+        page: impl Fn(&kube::core::Request, &ListParams) -> Result<Request<Vec<u8>>, E>,
+    ) -> Result<Vec<K>, CallError> {
+        let namespace = query.namespace.as_deref();
+        let base = kube::core::Request::new(K::url_path(&(), namespace));
+        let mut params = ListParams { limit: Some(PAGE), field_selector: query.fields.clone(), ..ListParams::default() };
+        let mut objects = Vec::new();
+        loop {
+            let list: List<K> = self.call(call_on::<K>("list", namespace, None), page(&base, &params)).await?;
+            objects.extend(list.items);
+            params.continue_token = list.metadata.continue_token.filter(|token| !token.is_empty());
+            if params.continue_token.is_none() {
+                return Ok(objects);
+            }
+        }
+    }
+
+    async fn call<T: serde::de::DeserializeOwned, E: std::error::Error>(
+        &self,
+        call: Call,
+        request: Result<Request<Vec<u8>>, E>,
+    ) -> Result<T, CallError> {
+        let request = request.map_err(|error| unreadable(&call, &error))?;
+        let body = self.link.exchange(call.clone(), request).await;
+        if let Err(error) = &body
+            && error.is_unauthorized()
+        {
+            self.link.note_login(true);
+            crate::connect::renew(&self.link, &self.id).await;
+        }
+        serde_json::from_slice(&body?).map_err(|error| unreadable(&call, &error))
+    }
+}
+
+fn unreadable(call: &Call, error: &dyn std::error::Error) -> CallError {
+    CallError { call: call.clone(), failure: Failure::Unreadable(error.to_string()) }
+}
+
+/// A list whose entries lack kind and version, as servers send them.
+#[derive(Deserialize)]
+#[serde(bound = "K: Deserialize<'de>")]
+struct List<K> {
+    #[serde(default)]
+    metadata: ListMetadata,
+    #[serde(default = "Vec::new", deserialize_with = "crate::views::nullable")]
+    items: Vec<K>,
+}
+
+#[derive(Default, Deserialize)]
+struct ListMetadata {
+    #[serde(rename = "continue")]
+    continue_token: Option<String>,
+}
+
+pub(crate) fn call_on<K: View>(verb: &'static str, namespace: Option<&str>, name: Option<&str>) -> Call {
+    Call {
+        verb,
+        group: K::group(&()).into_owned(),
+        resource: K::plural(&()).into_owned(),
+        namespace: namespace.map(str::to_owned),
+        name: name.map(str::to_owned),
+    }
+}
+
+/// Asks for the cluster's id, with a client that is not in place yet if one is given; `None` if the server is not
+/// an OpenShift cluster's.
+pub(crate) async fn identify(link: &Link, candidate: Option<kube::Client>) -> Result<Option<ClusterId>, CallError> {
+    let Some(version) = read_alone::<ClusterVersion>(link, candidate.clone(), "version").await? else { return Ok(None) };
+    if !version.spec.cluster_id.is_empty() {
+        return Ok(Some(ClusterId::new(version.spec.cluster_id)));
+    }
+    let namespace = read_alone::<Namespace>(link, candidate, "kube-system").await?;
+    Ok(namespace.map(|namespace| ClusterId::new(namespace.uid_text())))
+}
+
+pub(crate) async fn read_alone<K: View>(
+    link: &Link,
+    candidate: Option<kube::Client>,
+    name: &str,
+) -> Result<Option<K>, CallError> {
+    let call = call_on::<K>("get", None, Some(name));
+    let request = kube::core::Request::new(K::url_path(&(), None)).get(name, &GetParams::default());
+    let request = request.map_err(|error| unreadable(&call, &error))?;
+    let answer = match candidate {
+        Some(client) => link.exchange_on(client, call.clone(), request).await,
+        None => link.exchange(call.clone(), request).await,
+    };
+    match answer {
+        Ok(body) => serde_json::from_slice(&body).map(Some).map_err(|error| unreadable(&call, &error)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}

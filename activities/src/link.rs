@@ -1,0 +1,163 @@
+//! The link to one API server: single calls with a budget and a deadline, and the client that watches share.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http::{HeaderMap, Request, StatusCode, header};
+use http_body_util::BodyExt as _;
+use kube::Client;
+use kube::core::Status;
+use tokio::sync::watch;
+use windlass_engine::{Clock, Timestamp};
+
+use crate::connect::Connection;
+use crate::error::{Call, CallError, Failure};
+use crate::limiter::Limiter;
+use crate::server_time::ServerTime;
+
+/// How long one call may take. A healthy server answers in milliseconds; one that goes through a leader change needs
+/// a few seconds; the server itself gives up after a minute.
+pub(crate) const CALL_LIMIT: Duration = Duration::from_secs(30);
+
+/// Where the client came from, and so how to get a fresh one when the login ends.
+pub(crate) enum Source {
+    /// A kubeconfig that can be read again.
+    Kubeconfig(Connection),
+    /// Handed in ready-made.
+    Given,
+}
+
+/// The link to one API server.
+pub(crate) struct Link {
+    pub(crate) source: Source,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) time: ServerTime,
+    /// The server's address; empty for an in-memory one.
+    pub(crate) address: String,
+    pub(crate) proxy: Option<http::Uri>,
+    client: watch::Sender<Client>,
+    limiter: Limiter,
+    login_ended: Mutex<Option<LoginEnded>>,
+}
+
+/// That the server no longer accepts the login.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct LoginEnded {
+    pub(crate) since: Timestamp,
+    /// What reading the kubeconfig again brought.
+    pub(crate) note: Option<String>,
+}
+
+impl Link {
+    pub(crate) fn new(source: Source, client: Client, limiter: Limiter, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            source,
+            clock,
+            time: ServerTime::default(),
+            address: String::new(),
+            proxy: None,
+            client: watch::Sender::new(client),
+            limiter,
+            login_ended: Mutex::new(None),
+        }
+    }
+
+    /// The client of the moment, for watches; the receiver tells when there is another one.
+    pub(crate) fn client(&self) -> watch::Receiver<Client> {
+        self.client.subscribe()
+    }
+
+    /// Puts another client in place, or the same one again to make every watch begin anew.
+    pub(crate) fn replace_client(&self, client: Option<Client>) {
+        self.client.send_modify(|current| {
+            if let Some(client) = client {
+                *current = client;
+            }
+        });
+    }
+
+    pub(crate) fn login_ended(&self) -> Option<LoginEnded> {
+        self.login_ended.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn note_login(&self, ended: bool) {
+        let mut state = self.login_ended.lock().unwrap_or_else(PoisonError::into_inner);
+        match (ended, state.is_some()) {
+            (true, false) => *state = Some(LoginEnded { since: self.clock.now(), note: None }),
+            (false, _) => *state = None,
+            (true, true) => {}
+        }
+    }
+
+    pub(crate) fn note_renewal(&self, note: String) {
+        if let Some(state) = &mut *self.login_ended.lock().unwrap_or_else(PoisonError::into_inner) {
+            state.note = Some(note);
+        }
+    }
+
+    /// Makes one call and returns the body of its answer.
+    pub(crate) async fn exchange(&self, call: Call, request: Request<Vec<u8>>) -> Result<Vec<u8>, CallError> {
+        let client = self.client.borrow().clone();
+        self.exchange_on(client, call, request).await
+    }
+
+    /// Makes one call with a certain client: a renewed login is tried before it is put in place.
+    pub(crate) async fn exchange_on(&self, client: Client, call: Call, request: Request<Vec<u8>>) -> Result<Vec<u8>, CallError> {
+        self.limiter.admit().await;
+        let answer = tokio::time::timeout(CALL_LIMIT, answer_to(client, request)).await;
+        let failed = |failure| Err(CallError { call: call.clone(), failure });
+        let (status, headers, body) = match answer {
+            Err(_) => return failed(Failure::TimedOut(CALL_LIMIT)),
+            Ok(Err(failure)) => return failed(failure),
+            Ok(Ok(answer)) => answer,
+        };
+        if let Some(date) = headers.get(header::DATE).and_then(|date| date.to_str().ok()) {
+            self.time.note_date(date, self.clock.now());
+        }
+        if status.is_success() { Ok(body) } else { failed(refusal(status, &headers, &body)) }
+    }
+}
+
+async fn answer_to(client: Client, request: Request<Vec<u8>>) -> Result<(StatusCode, HeaderMap, Vec<u8>), Failure> {
+    let response = client.send(request.map(kube::client::Body::from)).await.map_err(sending_failed)?;
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await.map_err(|error| Failure::Lost(root_cause(&error)))?;
+    Ok((parts.status, parts.headers, body.to_bytes().to_vec()))
+}
+
+/// Tells a connection that never came about from one that broke: only the former has certainly done nothing.
+fn sending_failed(error: kube::Error) -> Failure {
+    if matches!(error, kube::Error::Auth(_)) {
+        return Failure::NoCredentials(root_cause(&error));
+    }
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+    while let Some(error) = cause {
+        let refused = error.downcast_ref::<hyper_util::client::legacy::Error>().is_some_and(|error| error.is_connect())
+            || error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused);
+        if refused {
+            return Failure::NotSent(root_cause(error));
+        }
+        cause = error.source();
+    }
+    Failure::Lost(root_cause(&error))
+}
+
+/// The innermost cause is what a person needs: `Connection refused`, `invalid peer certificate`.
+pub(crate) fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}
+
+fn refusal(code: StatusCode, headers: &HeaderMap, body: &[u8]) -> Failure {
+    let mut status = serde_json::from_slice::<Status>(body).unwrap_or_else(|_| {
+        // Proxies and load balancers answer with a page of their own.
+        Status::failure(code.canonical_reason().unwrap_or("no reason given"), "")
+    });
+    status.code = code.as_u16();
+    let header = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    let detail = status.details.as_ref().map(|details| u64::from(details.retry_after_seconds)).filter(|seconds| *seconds > 0);
+    Failure::Answered { status: status.boxed(), retry_after: header.or(detail).map(Duration::from_secs) }
+}

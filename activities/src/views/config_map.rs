@@ -1,0 +1,27 @@
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::{Deserialize, Serialize};
+
+use super::view;
+
+/// A named set of texts.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ConfigMap {
+    /// The object's metadata.
+    pub metadata: ObjectMeta,
+    /// The texts by key.
+    #[serde(deserialize_with = "super::nullable")]
+    pub data: BTreeMap<String, String>,
+}
+view!(ConfigMap, Namespaced, "", "v1", "ConfigMap", "configmaps");
+
+/// A namespace; its uid identifies a cluster that has no ClusterVersion id.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Namespace {
+    /// The object's metadata.
+    pub metadata: ObjectMeta,
+}
+view!(Namespace, Cluster, "", "v1", "Namespace", "namespaces");

@@ -1,0 +1,119 @@
+//! Small typed views of the objects that the procedures read: only what is judged, tolerant of everything else.
+//!
+//! Views are for reading. What is written is a patch of the fields that change, never a view.
+
+mod budget;
+mod certificate;
+mod cluster_version;
+mod condition;
+mod config_map;
+mod machine;
+mod node;
+mod operator;
+mod pod;
+mod pool;
+mod request_count;
+mod selector;
+
+pub use budget::{Budget, BudgetSpec, BudgetStatus};
+pub use certificate::{SigningRequest, SigningRequestStatus, TlsSecret};
+pub use cluster_version::{
+    Channels, ClusterVersion, ClusterVersionSpec, ClusterVersionStatus, ConditionalRisk, ConditionalUpdate, DesiredUpdate,
+    HistoryEntry, HistoryState, PublishedRelease,
+};
+pub use condition::{Condition, Conditions, Status};
+pub use config_map::{ConfigMap, Namespace};
+pub use machine::{Machine, MachineHealthCheck, MachineHealthCheckSpec, MachineStatus, NodeRef};
+pub use node::{Node, NodeInfo, NodeSpec, NodeStatus, Taint};
+pub use operator::{ClusterOperator, ClusterOperatorStatus, OperandVersion};
+pub use pod::{Pod, PodSpec, PodStatus};
+pub use pool::{CertificateExpiry, ConfigurationName, MachineConfigPool, PoolSpec, PoolStatus};
+pub use request_count::{ApiRequestCount, ApiRequestCountStatus, HourlyRequests, NodeRequests, UserRequests};
+pub use selector::{LabelSelector, Requirement};
+
+use serde::{Deserialize, Deserializer};
+
+/// A kind of object that the procedures read: what kube must know of it, and its metadata.
+pub trait View:
+    kube::Resource<DynamicType = ()> + serde::de::DeserializeOwned + Clone + std::fmt::Debug + Send + Sync + 'static
+{
+    /// The object's name; empty if the server sent none.
+    fn name(&self) -> &str {
+        self.meta().name.as_deref().unwrap_or_default()
+    }
+
+    /// The object's namespace; empty for cluster-scoped kinds.
+    fn namespace_name(&self) -> &str {
+        self.meta().namespace.as_deref().unwrap_or_default()
+    }
+
+    /// The value of an annotation.
+    fn annotation(&self, key: &str) -> Option<&str> {
+        self.meta().annotations.as_ref()?.get(key).map(String::as_str)
+    }
+
+    /// Whether the object carries a label, whatever its value.
+    fn has_label(&self, key: &str) -> bool {
+        self.meta().labels.as_ref().is_some_and(|labels| labels.contains_key(key))
+    }
+
+    /// The object's uid; empty if the server sent none.
+    fn uid_text(&self) -> &str {
+        self.meta().uid.as_deref().unwrap_or_default()
+    }
+
+    /// Counts the changes of the object's wish (`spec`).
+    fn generation(&self) -> i64 {
+        self.meta().generation.unwrap_or_default()
+    }
+}
+
+/// Says where a view's kind is served.
+macro_rules! view {
+    ($view:ident, $scope:ident, $group:literal, $version:literal, $kind:literal, $plural:literal) => {
+        impl kube::Resource for $view {
+            type DynamicType = ();
+            type Scope = crate::views::scope::$scope;
+
+            fn kind((): &()) -> std::borrow::Cow<'_, str> {
+                $kind.into()
+            }
+
+            fn group((): &()) -> std::borrow::Cow<'_, str> {
+                $group.into()
+            }
+
+            fn version((): &()) -> std::borrow::Cow<'_, str> {
+                $version.into()
+            }
+
+            fn plural((): &()) -> std::borrow::Cow<'_, str> {
+                $plural.into()
+            }
+
+            fn meta(&self) -> &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {
+                &self.metadata
+            }
+
+            fn meta_mut(&mut self) -> &mut k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {
+                &mut self.metadata
+            }
+        }
+
+        impl crate::views::View for $view {}
+    };
+}
+pub(crate) use view;
+
+/// Where objects live, under names that read well in `view!`.
+pub(crate) mod scope {
+    pub(crate) use kube::core::{ClusterResourceScope as Cluster, NamespaceResourceScope as Namespaced};
+}
+
+/// Reads `null` as the default: several of these APIs send it for an empty list.
+pub(crate) fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> Result<T, D::Error> {
+    Option::<T>::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+#[cfg(test)]
+mod tests;

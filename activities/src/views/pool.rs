@@ -1,0 +1,90 @@
+use chrono::{DateTime, Utc};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use serde::{Deserialize, Serialize};
+
+use super::{Condition, LabelSelector, view};
+
+/// Nodes that are configured and rebooted together.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MachineConfigPool {
+    /// The object's metadata.
+    pub metadata: ObjectMeta,
+    /// What is wished.
+    pub spec: PoolSpec,
+    /// What is.
+    #[serde(deserialize_with = "super::nullable")]
+    pub status: PoolStatus,
+}
+view!(MachineConfigPool, Cluster, "machineconfiguration.openshift.io", "v1", "MachineConfigPool", "machineconfigpools");
+
+/// What is wished of a pool.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PoolSpec {
+    /// New configuration is rendered but not rolled out.
+    pub paused: bool,
+    /// Which nodes are in it.
+    pub node_selector: Option<LabelSelector>,
+    /// How many nodes may be down at once; one if absent.
+    pub max_unavailable: Option<IntOrString>,
+    /// The rendered configuration that its nodes should have.
+    #[serde(deserialize_with = "super::nullable")]
+    pub configuration: ConfigurationName,
+}
+
+/// Names a rendered configuration; the sources it was rendered from are not modelled.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ConfigurationName {
+    /// `rendered-<pool>-<hash>`; empty before the first rendering.
+    #[serde(deserialize_with = "super::nullable")]
+    pub name: String,
+}
+
+/// A pool as it is.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PoolStatus {
+    /// The last wish that was acted on.
+    pub observed_generation: i64,
+    /// The rendered configuration that every node has.
+    #[serde(deserialize_with = "super::nullable")]
+    pub configuration: ConfigurationName,
+    /// Nodes in the pool.
+    pub machine_count: i32,
+    /// Nodes that have the wished configuration.
+    pub updated_machine_count: i32,
+    /// Of these, nodes that are ready and schedulable.
+    pub ready_machine_count: i32,
+    /// Nodes that are down or cordoned.
+    pub unavailable_machine_count: i32,
+    /// Nodes that failed to update.
+    pub degraded_machine_count: i32,
+    /// Updated, Updating, Degraded, NodeDegraded, RenderDegraded.
+    #[serde(deserialize_with = "super::nullable")]
+    pub conditions: Vec<Condition>,
+    /// When the certificates in the configuration end.
+    #[serde(rename = "certExpirys", deserialize_with = "super::nullable")]
+    pub cert_expirys: Vec<CertificateExpiry>,
+}
+
+/// When one certificate bundle of a pool's configuration ends.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CertificateExpiry {
+    /// The bundle it is in.
+    pub bundle: String,
+    /// Whose certificate it is.
+    pub subject: String,
+    /// When it ends.
+    pub expiry: Option<DateTime<Utc>>,
+}
+
+impl MachineConfigPool {
+    /// Whether the status is about the present wish.
+    pub fn is_observed(&self) -> bool {
+        self.status.observed_generation >= self.metadata.generation.unwrap_or_default()
+    }
+}

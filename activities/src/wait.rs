@@ -1,0 +1,191 @@
+//! Waiting for a condition: woken by changes, never by a clock alone, and always able to say why not yet.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use windlass_engine::{ActivityContext, ActivityError, Timestamp};
+
+use crate::cluster::Cluster;
+use crate::condition::{Concern, Verdict};
+use crate::drain::explain_blocked_drain;
+use crate::ids::NodeName;
+use crate::snapshot::{ApiState, Snapshot};
+
+/// How long nothing may change before the condition is judged again all the same: thresholds pass in silence.
+const SAFETY_CHECK: Duration = Duration::from_secs(60);
+
+/// How often the pods and budgets of a blocked drain are looked at; each look is some paged lists.
+const DRAIN_LOOK: Duration = Duration::from_secs(5 * 60);
+
+/// How a wait is to be done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Wait {
+    /// How often in a row the condition must hold.
+    pub samples: u32,
+    /// How far apart these samples are.
+    pub spacing: Duration,
+    /// How long the API server may be away before the wait gives up for this attempt.
+    pub outage_budget: Duration,
+}
+
+/// Outside a declared outage an API server is back within a few minutes; half an hour covers the reboot of a
+/// control-plane node that answers for the address.
+pub const OUTAGE_BUDGET: Duration = Duration::from_secs(30 * 60);
+
+impl Default for Wait {
+    fn default() -> Self {
+        Self { samples: 1, spacing: Duration::ZERO, outage_budget: OUTAGE_BUDGET }
+    }
+}
+
+/// What a wait saw when its condition was met.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// What the condition said.
+    pub evidence: String,
+    /// The picture it judged.
+    pub snapshot: Snapshot,
+}
+
+/// Waits until `judge` says met; its failures end the attempt for good.
+pub async fn wait_for(
+    cx: &ActivityContext<Cluster>,
+    wait: Wait,
+    mut judge: impl FnMut(&Snapshot) -> Verdict + Send,
+) -> Result<Seen, ActivityError> {
+    let mut pictures = cx.world().cache().subscribe();
+    let mut samples = Samples::default();
+    let mut reporter = Reporter::new(cx);
+    loop {
+        let mut snapshot = pictures.borrow_and_update().clone();
+        snapshot.now = cx.world().time();
+        let mut pause = SAFETY_CHECK;
+        match followed(&snapshot, wait.outage_budget, cx.now()) {
+            Followed::GiveUp(error) => return Err(error),
+            Followed::No(state) => {
+                samples = Samples::default();
+                reporter.say(state);
+            }
+            Followed::Yes => match judge(&snapshot) {
+                Verdict::Failed { code, message } => return Err(ActivityError::permanent(code, message)),
+                verdict @ Verdict::NotYet { .. } => {
+                    samples = Samples::default();
+                    reporter.explain(&verdict).await;
+                }
+                Verdict::Met { evidence } => {
+                    if samples.count(&wait, cx.now()) {
+                        return Ok(Seen { evidence, snapshot });
+                    }
+                    pause = wait.spacing;
+                    reporter.say(format!("{evidence}; sample {} of {}", samples.taken, wait.samples));
+                }
+            },
+        }
+        tokio::select! {
+            changed = pictures.changed() => if changed.is_err() {
+                return Err(ActivityError::transient("watch-ended", "the watches were ended"));
+            },
+            () = cx.sleep(pause) => reporter.beat(),
+        }
+    }
+}
+
+/// Whether a picture may be judged.
+enum Followed {
+    Yes,
+    No(String),
+    GiveUp(ActivityError),
+}
+
+fn followed(snapshot: &Snapshot, budget: Duration, now: Timestamp) -> Followed {
+    match snapshot.api() {
+        ApiState::Reachable => Followed::Yes,
+        ApiState::Reading => Followed::No("reading the state of the cluster".to_owned()),
+        ApiState::Forbidden { error } => Followed::GiveUp(ActivityError::permanent("forbidden", error)),
+        // A person has to act; however long that takes, nothing is lost.
+        ApiState::LoginEnded { since, error } => Followed::No(format!("{error} (since {})", second(since))),
+        ApiState::Lost { since, error } if now.since(since) >= budget => {
+            let minutes = budget.as_secs() / 60;
+            let message = format!("the API server is away since {}, longer than {minutes} min: {error}", second(since));
+            Followed::GiveUp(ActivityError::transient("api-lost", message))
+        }
+        ApiState::Lost { since, error } => {
+            let until = second(since.plus(budget));
+            Followed::No(format!("the API server is away since {}, waited for until {until}: {error}", second(since)))
+        }
+    }
+}
+
+fn second(at: Timestamp) -> String {
+    at.to_datetime().format("%Y-%m-%d %H:%M:%SZ").to_string()
+}
+
+/// Counts good samples in a row.
+#[derive(Default)]
+struct Samples {
+    taken: u32,
+    last: Option<Timestamp>,
+}
+
+impl Samples {
+    /// Takes a good sample if it is time for one; true when it was the last that is needed.
+    fn count(&mut self, wait: &Wait, now: Timestamp) -> bool {
+        if self.last.is_none_or(|last| now.since(last) >= wait.spacing) {
+            self.taken += 1;
+            self.last = Some(now);
+        }
+        self.taken >= wait.samples
+    }
+}
+
+/// Says what is waited for when that changes, and now and then all the same, so that the attempt counts as alive.
+struct Reporter<'a> {
+    cx: &'a ActivityContext<Cluster>,
+    said: String,
+    drains: BTreeMap<NodeName, (Timestamp, String)>,
+}
+
+impl<'a> Reporter<'a> {
+    fn new(cx: &'a ActivityContext<Cluster>) -> Self {
+        Self { cx, said: String::new(), drains: BTreeMap::new() }
+    }
+
+    fn say(&mut self, text: String) {
+        if self.said != text {
+            self.cx.progress(text.clone());
+            self.said = text;
+        }
+    }
+
+    fn beat(&self) {
+        if !self.said.is_empty() {
+            self.cx.progress(self.said.clone());
+        }
+    }
+
+    async fn explain(&mut self, verdict: &Verdict) {
+        let mut text = verdict.to_string();
+        for reason in verdict.reasons() {
+            if let Concern::BlockedDrain(node) = &reason.concern {
+                text = format!("{text}; {}", self.blocked(node).await);
+            }
+        }
+        self.say(text);
+    }
+
+    async fn blocked(&mut self, node: &NodeName) -> String {
+        let now = self.cx.now();
+        if let Some((at, text)) = self.drains.get(node)
+            && now.since(*at) < DRAIN_LOOK
+        {
+            return text.clone();
+        }
+        let text = match explain_blocked_drain(self.cx.world(), node).await {
+            Ok(blocked) => blocked.to_string(),
+            // The wait goes on without the explanation; the next look may bring it.
+            Err(error) => format!("what blocks node {node} could not be read: {error}"),
+        };
+        self.drains.insert(node.clone(), (now, text.clone()));
+        text
+    }
+}

@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use windlass_engine::control::{Request, What};
-use windlass_engine::journal::{DiskJournal, DiskOptions, Journal as _};
+use windlass_engine::journal::{DiskJournal, Journal as _, JournalOptions};
 use windlass_engine::{
-    Activity, ActivityContext, ActivityError, ActivityName, Effect, Json, Record, Registry, RunId, SystemClock, Timestamp, Until,
-    Worker, WorkerOptions, WorkflowContext, WorkflowResult, replay,
+    Activity, ActivityContext, ActivityError, ActivityName, Clock, Effect, Json, Record, Registry, RunId, SystemClock, Timestamp,
+    Until, Worker, WorkerOptions, WorkflowContext, WorkflowResult, replay,
 };
 
 const ROUNDS: usize = 5;
@@ -46,6 +46,10 @@ async fn steps(ctx: WorkflowContext, count: u32) -> WorkflowResult<()> {
         ctx.run(NoOp { index }).await?;
     }
     ctx.signal::<()>("end").await
+}
+
+fn clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock)
 }
 
 fn registry() -> Registry {
@@ -98,7 +102,7 @@ fn resume(runtime: &tokio::runtime::Runtime) -> Result<(), Box<dyn Error>> {
         let dir = tempfile::tempdir_in(".")?;
         drive(runtime, dir.path(), 1, count)?;
         let open = Instant::now();
-        let mut journal = DiskJournal::open(&dir.path().join("journal"), Arc::new(SystemClock), DiskOptions::default())?;
+        let mut journal = DiskJournal::open(&dir.path().join("journal"), &clock(), JournalOptions::default())?;
         let run = journal.runs()?[0].run;
         let opened = open.elapsed();
         let mut history: Vec<Record> = Vec::new();
@@ -137,7 +141,7 @@ fn bare_loop(dir: &Path, count: u32) -> Result<Duration, Box<dyn Error>> {
 
 /// Runs workflows until they wait for their last signal.
 fn drive(runtime: &tokio::runtime::Runtime, dir: &Path, runs: u32, each: u32) -> Result<Duration, Box<dyn Error>> {
-    let journal = DiskJournal::open(&dir.join("journal"), Arc::new(SystemClock), DiskOptions::default())?;
+    let journal = DiskJournal::open(&dir.join("journal"), &clock(), JournalOptions::default())?;
     let options = WorkerOptions { until: Until::Settled, ..WorkerOptions::default() };
     let worker = Worker::new(Box::new(journal), registry(), Arc::new(SystemClock), options);
     let handle = worker.handle();

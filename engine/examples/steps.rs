@@ -11,7 +11,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use windlass_engine::control::{Request, What};
-use windlass_engine::journal::{DiskJournal, DiskOptions, Journal as _};
+use windlass_engine::journal::{DiskJournal, Journal as _, JournalOptions};
 use windlass_engine::{
     Activity, ActivityContext, ActivityError, ActivityName, Clock, Effect, Json, Registry, RunId, SystemClock, Until, Worker,
     WorkerHandle, WorkerOptions, WorkflowContext, WorkflowResult,
@@ -104,8 +104,12 @@ fn worker(journal: DiskJournal, bodies: &Arc<Bodies>, until: Until) -> Worker {
     Worker::new(Box::new(journal), registry, Arc::new(SystemClock), WorkerOptions { until, ..WorkerOptions::default() })
 }
 
+fn clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock)
+}
+
 fn open(dir: &Path) -> Result<DiskJournal, Box<dyn Error>> {
-    Ok(DiskJournal::open(dir, Arc::new(SystemClock), DiskOptions::default())?)
+    Ok(DiskJournal::open(dir, &clock(), JournalOptions::default())?)
 }
 
 async fn start(handle: &WorkerHandle, input: &Input) -> Result<RunId, Box<dyn Error>> {

@@ -1,10 +1,40 @@
 //! The journal: an append-only log that is the truth, and a sled store derived from it. Format: docs/journal.md.
 
-use std::path::PathBuf;
+mod disk;
+mod frame;
+mod heads;
+mod lock;
+mod log;
+mod media;
+mod memory;
+mod reader;
+mod scan;
+mod segment;
+mod store;
+mod verify;
+
+pub use disk::{DiskJournal, JournalOptions, ReplaySource};
+pub use frame::MAX_PAYLOAD_BYTES;
+pub use media::{FileSystem, Media, MediaFile};
+pub use memory::MemoryJournal;
+pub use reader::{JournalReader, ReadableRuns, Records};
+pub use segment::Position;
+pub use verify::{Damage, VerifyReport, verify};
+
+use std::path::{Path, PathBuf};
 
 use crate::event::{NewEvent, Record};
 use crate::ids::RunId;
 use crate::time::Timestamp;
+
+/// The version of the journal's layout on disk.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct JournalFormat(pub u32);
+
+impl JournalFormat {
+    /// What this build writes, and the newest that it reads.
+    pub const CURRENT: Self = Self(1);
+}
 
 /// A durable history of runs. One worker writes it; the promise is that what `append` accepted survives a power cut.
 pub trait Journal: Send {
@@ -30,6 +60,8 @@ pub trait Journal: Send {
     fn incarnation(&self) -> u64;
 
     /// What opening had to mend, for the operator.
+    ///
+    /// The store is opened beside the first replays; this waits for it, so ask when the runs are under way.
     fn recovery(&self) -> &[RecoveryNote];
 
     /// Flushes what is derived and gives the lock back. Dropping the journal does the same, but can't tell.
@@ -121,6 +153,26 @@ pub enum JournalError {
         /// This build's.
         known: u32,
     },
+    /// An event that this build does not know; nothing is damaged.
+    #[error("record {record} is an event {name:?}, which this windlass does not know; a newer one wrote it")]
+    UnknownEvent {
+        /// The variant.
+        name: String,
+        /// Where it stands.
+        record: u64,
+    },
+    /// An event is larger than a record may be; nothing was written.
+    #[error("run {run}: event {seq} has {bytes} bytes, above the limit of {limit}")]
+    TooLarge {
+        /// Which run.
+        run: RunId,
+        /// The place that the event was to take.
+        seq: u64,
+        /// Its size.
+        bytes: usize,
+        /// The largest size.
+        limit: usize,
+    },
     /// The disk is full; nothing was acknowledged.
     #[error("no space left for the journal at {path}")]
     NoSpace {
@@ -157,6 +209,12 @@ pub enum JournalError {
         /// The system's answer.
         source: std::io::Error,
     },
+}
+
+impl JournalError {
+    fn io(action: &'static str, path: &Path, source: std::io::Error) -> Self {
+        Self::Io { action, path: path.to_owned(), source }
+    }
 }
 
 /// The worker that holds a journal's lock.

@@ -1,0 +1,224 @@
+//! One record as bytes: a fixed header and the event as JSON. Layout: docs/journal.md, "Record".
+
+use crate::codec::{self, CodecError};
+use crate::event::{Event, Record};
+use crate::ids::RunId;
+use crate::time::Timestamp;
+
+/// The largest payload of a record; inputs and outputs are facts about a cluster, not its images.
+pub const MAX_PAYLOAD_BYTES: usize = 4 << 20;
+
+/// The length of a record's header.
+pub(crate) const FRAME_HEADER_BYTES: usize = 96;
+
+/// BLAKE3 of a whole record.
+pub(crate) type RecordHash = [u8; 32];
+
+const CRC_AT: std::ops::Range<usize> = 4..8;
+const LAST_OF_COMMIT: u8 = 1;
+const ENDS_RUN: u8 = 2;
+const CODEC_JSON: u8 = 1;
+
+/// A record's header.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct FrameHeader {
+    pub(crate) length: u32,
+    pub(crate) global: u64,
+    pub(crate) run: RunId,
+    pub(crate) seq: u64,
+    pub(crate) at: Timestamp,
+    pub(crate) commit: u64,
+    pub(crate) incarnation: u32,
+    pub(crate) last_of_commit: bool,
+    pub(crate) ends_run: bool,
+    pub(crate) prev: RecordHash,
+}
+
+type Layout = ((u32, u32, u64), ([u8; 16], u64, i64), (u64, u32, u8, u8, u16), RecordHash);
+
+impl FrameHeader {
+    /// The length of the whole record.
+    pub(crate) fn frame_bytes(&self) -> usize {
+        FRAME_HEADER_BYTES + self.length as usize
+    }
+
+    /// The number that the record after this one carries as its commit.
+    pub(crate) fn next_commit(&self) -> u64 {
+        self.commit + u64::from(self.last_of_commit)
+    }
+
+    /// Writes the header in front of the payload that stands in `frame` already, and its checksum.
+    pub(crate) fn seal(&self, frame: &mut [u8]) -> Result<(), CodecError> {
+        let flags = if self.last_of_commit { LAST_OF_COMMIT } else { 0 } | if self.ends_run { ENDS_RUN } else { 0 };
+        let layout: Layout = (
+            (self.length, 0, self.global),
+            (*self.run.as_bytes(), self.seq, self.at.as_micros()),
+            (self.commit, self.incarnation, flags, CODEC_JSON, 0),
+            self.prev,
+        );
+        codec::encode_into(layout, &mut frame[..FRAME_HEADER_BYTES])?;
+        let crc = checksum(frame);
+        frame[CRC_AT].copy_from_slice(&crc.to_le_bytes());
+        Ok(())
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, String> {
+        let layout: Layout = codec::decode(bytes).map_err(|e| e.to_string())?;
+        let ((length, _, global), (run, seq, at), (commit, incarnation, flags, codec, reserved), prev) = layout;
+        if flags & !(LAST_OF_COMMIT | ENDS_RUN) != 0 || codec != CODEC_JSON || reserved != 0 {
+            return Err(format!("flags {flags}, codec {codec} and reserved {reserved}, which this format does not have"));
+        }
+        Ok(Self {
+            length,
+            global,
+            run: RunId::from_bytes(run),
+            seq,
+            at: Timestamp::from_micros(at),
+            commit,
+            incarnation,
+            last_of_commit: flags & LAST_OF_COMMIT != 0,
+            ends_run: flags & ENDS_RUN != 0,
+            prev,
+        })
+    }
+}
+
+/// What stands at the beginning of some bytes.
+pub(crate) enum Checked {
+    /// A record that is whole and has its checksum.
+    Whole(FrameHeader),
+    /// Too few bytes for the record; it needs so many.
+    Short(usize),
+    /// Not a record.
+    Bad(String),
+}
+
+/// Looks for a record at the beginning of `bytes`.
+pub(crate) fn check(bytes: &[u8]) -> Checked {
+    let Some(header) = bytes.get(..FRAME_HEADER_BYTES) else {
+        return Checked::Short(FRAME_HEADER_BYTES);
+    };
+    let length = le_u32(header, 0) as usize;
+    if length > MAX_PAYLOAD_BYTES {
+        return Checked::Bad(format!("a length of {length} bytes, above the limit of {MAX_PAYLOAD_BYTES}"));
+    }
+    let Some(frame) = bytes.get(..FRAME_HEADER_BYTES + length) else {
+        return Checked::Short(FRAME_HEADER_BYTES + length);
+    };
+    if checksum(frame) != le_u32(frame, CRC_AT.start) {
+        return Checked::Bad("its checksum does not match".to_owned());
+    }
+    match FrameHeader::decode(header) {
+        Ok(header) => Checked::Whole(header),
+        Err(detail) => Checked::Bad(detail),
+    }
+}
+
+/// Whether a whole record of a later commit than `commit` begins anywhere in `bytes` but at their first one.
+pub(crate) fn later_commit_in(bytes: &[u8], commit: u64) -> bool {
+    // No more commits can stand in the bytes than records; this makes the checksum's turn rare.
+    let most = bytes.len() as u64 / FRAME_HEADER_BYTES as u64 + 1;
+    (1..bytes.len().saturating_sub(FRAME_HEADER_BYTES - 1)).any(|at| {
+        let rest = &bytes[at..];
+        rest[61] == CODEC_JSON
+            && rest[62] == 0
+            && rest[63] == 0
+            && le_u64(rest, 48).checked_sub(commit).is_some_and(|ahead| ahead > 0 && ahead <= most)
+            && matches!(check(rest), Checked::Whole(_))
+    })
+}
+
+/// BLAKE3 of a whole record.
+pub(crate) fn hash(frame: &[u8]) -> RecordHash {
+    *blake3::hash(frame).as_bytes()
+}
+
+/// Why a payload is not an event.
+pub(crate) enum DecodeFailure {
+    /// A newer windlass wrote it.
+    Unknown(String),
+    /// The JSON is not that of an event.
+    Malformed(String),
+}
+
+/// The record that a whole frame holds.
+pub(crate) fn record(header: &FrameHeader, frame: &[u8]) -> Result<Record, DecodeFailure> {
+    let event = event(&frame[FRAME_HEADER_BYTES..])?;
+    Ok(Record { global: header.global, run: header.run, seq: header.seq, at: header.at, event })
+}
+
+fn event(payload: &[u8]) -> Result<Event, DecodeFailure> {
+    serde_json::from_slice(payload).map_err(|error| {
+        let error = error.to_string();
+        // serde's own words, frozen by a test; the tag alone could not name a variant inside an event.
+        match error.strip_prefix("unknown variant `").and_then(|rest| rest.split_once('`')) {
+            Some((name, _)) => DecodeFailure::Unknown(name.to_owned()),
+            None => DecodeFailure::Malformed(error),
+        }
+    })
+}
+
+fn checksum(frame: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(&frame[..CRC_AT.start]), &frame[CRC_AT.end..])
+}
+
+fn le_u32(bytes: &[u8], at: usize) -> u32 {
+    let mut value = [0; 4];
+    value.copy_from_slice(&bytes[at..at + 4]);
+    u32::from_le_bytes(value)
+}
+
+fn le_u64(bytes: &[u8], at: usize) -> u64 {
+    let mut value = [0; 8];
+    value.copy_from_slice(&bytes[at..at + 8]);
+    u64::from_le_bytes(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_variants_are_named_and_damage_is_not_mistaken_for_them() {
+        let check = |payload: &str, expect: &str| {
+            let found = match event(payload.as_bytes()) {
+                Ok(event) => format!("{event:?}"),
+                Err(DecodeFailure::Unknown(name)) => format!("unknown {name}"),
+                Err(DecodeFailure::Malformed(_)) => "malformed".to_owned(),
+            };
+            assert_eq!(found, expect);
+        };
+        check(r#"{"TimerFired":{"command":3}}"#, "TimerFired { command: #3 }");
+        check(r#"{"TimerFired":{"command":3,"since":7}}"#, "TimerFired { command: #3 }");
+        check(r#"{"TimerStopped":{"command":3}}"#, "unknown TimerStopped");
+        check(r#"{"RunParked":{"why":{"Bored":{}}}}"#, "unknown Bored");
+        check(r#"{"TimerFired":{}}"#, "malformed");
+        check(r#"{"TimerFired":{"command":3}"#, "malformed");
+    }
+
+    #[test]
+    fn a_later_commit_is_found_at_any_offset_and_only_if_whole() {
+        let mut frame = vec![b' '; FRAME_HEADER_BYTES + 2];
+        let header = FrameHeader {
+            length: 2,
+            global: 9,
+            run: RunId::from_bytes([1; 16]),
+            seq: 1,
+            at: Timestamp::from_micros(0),
+            commit: 7,
+            incarnation: 1,
+            last_of_commit: true,
+            ends_run: false,
+            prev: [0; 32],
+        };
+        header.seal(&mut frame).unwrap();
+        for before in [1, 2, 100, 5000] {
+            let mut bytes = vec![0xAB; before];
+            bytes.extend_from_slice(&frame);
+            assert!(later_commit_in(&bytes, 6), "{before}");
+            assert!(!later_commit_in(&bytes, 7), "the same commit is not a later one");
+            bytes[before + 97] ^= 1;
+            assert!(!later_commit_in(&bytes, 6), "damaged");
+        }
+    }
+}

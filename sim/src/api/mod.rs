@@ -1,0 +1,26 @@
+//! The Kubernetes API, served from the store.
+
+mod accept;
+mod auth;
+mod body;
+mod discovery;
+mod eviction;
+mod openapi;
+mod patch;
+mod read;
+mod reply;
+mod request;
+mod review;
+mod scale;
+mod selector;
+mod service;
+mod table;
+mod validate;
+mod watch;
+mod write;
+
+pub use body::SimBody;
+pub use eviction::Budget;
+pub use request::Verb;
+pub use selector::Selector;
+pub use service::{ApiService, ConnectionLost};

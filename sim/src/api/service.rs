@@ -1,0 +1,356 @@
+//! The API server: one `tower::Service` for requests in memory and over HTTP.
+
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http::request::Parts;
+use http::{HeaderValue, Request, Response, header};
+use http_body::Body;
+use http_body_util::{BodyExt, Limited};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use super::auth::Auth;
+use super::body::SimBody;
+use super::reply::{self, Reply};
+use super::request::{ApiRequest, Target, Verb, header_text};
+use super::watch::{Limits, Watch};
+use super::{discovery, eviction, openapi, read, review, write};
+use crate::audit::{Audit, AuditRecord, ReadKey};
+use crate::faults::{Effect, FaultScript, Faults, Subject, Verdict};
+use crate::store::{ApiError, Store};
+
+/// The largest request body that is read, as on a real server.
+const MAX_BODY_BYTES: usize = 3 * 1024 * 1024;
+const DEFAULT_VERSION: &str = "v1.29.6+aba1e8d";
+
+/// The connection broke before a reply came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConnectionLost {
+    /// The server closed it.
+    #[error("connection reset by peer")]
+    Reset,
+    /// Nobody answers.
+    #[error("connection refused")]
+    Refused,
+}
+
+/// The simulated API server; clones are the same server.
+#[derive(Clone, Debug)]
+pub struct ApiService {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    audit: Audit,
+    faults: Faults,
+    auth: Auth,
+    version: RwLock<String>,
+    reachable: watch::Sender<bool>,
+    /// One eviction at a time, so that two can't spend the same budget.
+    evictions: Mutex<()>,
+}
+
+impl ApiService {
+    /// A server of this store, without faults.
+    pub fn new(store: Store) -> Self {
+        Self::with_faults(store, FaultScript::default(), 0)
+    }
+
+    /// A server of this store, with faults; `seed` decides those that come with a probability.
+    pub fn with_faults(store: Store, script: FaultScript, seed: u64) -> Self {
+        let faults = Faults::new(store.clock().clone(), script, seed);
+        let inner = Inner {
+            store,
+            audit: Audit::default(),
+            faults,
+            auth: Auth::default(),
+            version: RwLock::new(DEFAULT_VERSION.to_owned()),
+            reachable: watch::Sender::new(true),
+            evictions: Mutex::new(()),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// The objects.
+    pub fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    /// What clients did.
+    pub fn audit(&self) -> &Audit {
+        &self.inner.audit
+    }
+
+    /// The faults, to add to or to end.
+    pub fn faults(&self) -> &Faults {
+        &self.inner.faults
+    }
+
+    /// Sets the version that `/version` tells, e.g. `v1.29.6`.
+    pub fn set_version(&self, git_version: &str) {
+        git_version.clone_into(&mut self.inner.version.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Whether the server answers at all; when it stops, open watches break and connections are refused.
+    pub fn set_reachable(&self, reachable: bool) {
+        self.inner.reachable.send_replace(reachable);
+    }
+
+    pub(crate) fn auth(&self) -> &Auth {
+        &self.inner.auth
+    }
+
+    /// Answers one request.
+    pub async fn handle<B>(&self, request: Request<B>) -> Result<Response<SimBody>, ConnectionLost>
+    where
+        B: Body<Data = Bytes> + Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        if !*self.inner.reachable.borrow() {
+            return Err(ConnectionLost::Refused);
+        }
+        let (parts, body) = request.into_parts();
+        let body = match Limited::new(body, MAX_BODY_BYTES).collect().await {
+            Ok(body) => body.to_bytes(),
+            Err(error) if error.is::<http_body_util::LengthLimitError>() => {
+                let message = format!("Request entity too large: limit is {MAX_BODY_BYTES}");
+                return Ok(self.stamped(reply::error(&ApiError::new(413, "RequestEntityTooLarge", message))));
+            }
+            Err(_) => return Err(ConnectionLost::Reset),
+        };
+        let arrival = Arrival::of(&parts);
+        let verdict = self.inner.faults.judge(&arrival.subject());
+        if !verdict.delay.is_zero() {
+            tokio::time::sleep(verdict.delay).await;
+        }
+        self.decide(&parts, &body, &arrival, &verdict).map(|reply| self.stamped(reply))
+    }
+
+    fn decide(&self, parts: &Parts, body: &Bytes, arrival: &Arrival, verdict: &Verdict) -> Result<Reply, ConnectionLost> {
+        let expired = verdict.effect == Some(Effect::ExpiredToken);
+        if let Err(error) = self.inner.auth.check(&parts.headers, expired) {
+            return Ok(self.refused(parts, body, arrival, &error));
+        }
+        match &verdict.effect {
+            Some(Effect::Outage) => Err(ConnectionLost::Refused),
+            Some(Effect::ResetBefore) => Err(ConnectionLost::Reset),
+            Some(Effect::ResetAfter) => {
+                drop(self.carry_out(parts, body, arrival, None));
+                Err(ConnectionLost::Reset)
+            }
+            Some(Effect::Status { code, retry_after_seconds, applied }) => {
+                let error = scripted(*code, *retry_after_seconds);
+                if !applied {
+                    return Ok(self.refused(parts, body, arrival, &error));
+                }
+                drop(self.carry_out(parts, body, arrival, None));
+                Ok(reply::error(&error))
+            }
+            Some(Effect::Forbidden) => Ok(self.refused(parts, body, arrival, &forbidden(arrival))),
+            effect @ (Some(Effect::DropWatch { .. } | Effect::ExpireWatch | Effect::ExpiredToken | Effect::Delay { .. })
+            | None) => Ok(self.carry_out(parts, body, arrival, effect.as_ref())),
+        }
+    }
+
+    /// Carries a request out and records it.
+    fn carry_out(&self, parts: &Parts, body: &Bytes, arrival: &Arrival, effect: Option<&Effect>) -> Reply {
+        let reply = self.answer(parts, body.clone(), arrival, effect).unwrap_or_else(|error| reply::error(&error));
+        self.record(parts, body, arrival, reply.status().as_u16());
+        reply
+    }
+
+    fn refused(&self, parts: &Parts, body: &Bytes, arrival: &Arrival, error: &ApiError) -> Reply {
+        self.record(parts, body, arrival, error.code);
+        reply::error(error)
+    }
+
+    fn record(&self, parts: &Parts, body: &Bytes, arrival: &Arrival, code: u16) {
+        if arrival.target.is_some() && arrival.verb.writes() {
+            let path = parts.uri.path_and_query().map_or_else(|| arrival.path.clone(), ToString::to_string);
+            let body = if body.is_empty() { Value::Null } else { super::request::parse_body(body).unwrap_or(Value::Null) };
+            let who = format!("{} {}", review::USER, arrival.agent);
+            let at = self.inner.store.clock().now();
+            self.inner.audit.wrote(AuditRecord { at, who, verb: arrival.verb.to_string(), path, body, code });
+        } else {
+            let resource = if arrival.target.is_some() { arrival.label.clone() } else { arrival.path.clone() };
+            let unpaged = arrival.target.is_some() && arrival.verb == Verb::List && !arrival.paged;
+            self.inner.audit.read(ReadKey { verb: arrival.verb.to_string(), resource, unpaged });
+        }
+    }
+
+    fn answer(&self, parts: &Parts, body: Bytes, arrival: &Arrival, effect: Option<&Effect>) -> Result<Reply, ApiError> {
+        let store = &self.inner.store;
+        let Some(target) = arrival.target.clone() else { return self.answer_beside(parts, &body, arrival) };
+        let request = ApiRequest::parse(parts, target, body)?;
+        let part = request.target.subresource.as_deref();
+        match (request.verb, part) {
+            (Verb::Create, Some("eviction")) => {
+                let _one_at_a_time = self.inner.evictions.lock().unwrap_or_else(PoisonError::into_inner);
+                eviction::evict(store, &request)
+            }
+            (_, Some(part @ ("exec" | "attach" | "portforward" | "log" | "binding"))) => Err(read::not_simulated(part)),
+            (Verb::Delete | Verb::Create | Verb::DeleteCollection, Some(_)) => {
+                Err(ApiError::method_not_allowed("the server does not allow this method on the requested resource"))
+            }
+            (Verb::Get, _) => read::get(store, &request),
+            (Verb::List, _) => read::list(store, &request),
+            (Verb::Watch, _) => self.watch(&request, effect),
+            (Verb::Create, None) => write::create(store, &request),
+            (Verb::Update, _) => write::update(store, &request),
+            (Verb::Patch, _) => write::patch(store, &request),
+            (Verb::Delete, None) => write::delete(store, &request),
+            (Verb::DeleteCollection, None) => write::delete_collection(store, &request),
+        }
+    }
+
+    fn watch(&self, request: &ApiRequest, effect: Option<&Effect>) -> Result<Reply, ApiError> {
+        let drop_after = match effect {
+            Some(Effect::DropWatch { after_events }) => Some(*after_events),
+            Some(_) | None => None,
+        };
+        let limits = Limits {
+            drop_after,
+            outage_at: self.inner.faults.next_outage(),
+            reachable: self.inner.reachable.subscribe(),
+            expired: effect == Some(&Effect::ExpireWatch),
+        };
+        let watch = Watch::open(&self.inner.store, request, limits, self.inner.audit.watching())?;
+        let media = HeaderValue::from_static("application/json");
+        Ok(reply::with_body(200, SimBody::stream(watch.into_stream()), media))
+    }
+
+    /// Answers what is not about objects.
+    fn answer_beside(&self, parts: &Parts, body: &Bytes, arrival: &Arrival) -> Result<Reply, ApiError> {
+        let accept = header_text(&parts.headers, header::ACCEPT);
+        let path = arrival.path.as_str();
+        match path.trim_end_matches('/') {
+            "/version" => return Ok(reply::json(200, &self.version())),
+            "/healthz" | "/readyz" | "/livez" => return Ok(reply::text("ok")),
+            _ => {}
+        }
+        if let Some(answer) = discovery::answer(path, &accept).or_else(|| openapi::answer(path, &accept)) {
+            return Ok(answer);
+        }
+        review::answer(path, body, &self.inner.store, &self.inner.faults, &arrival.agent)
+            .unwrap_or_else(|| Err(ApiError::no_such_path()))
+    }
+
+    fn version(&self) -> Value {
+        let version = self.inner.version.read().unwrap_or_else(PoisonError::into_inner);
+        let mut numbers = version.trim_start_matches('v').split('.');
+        let (major, minor) = (numbers.next().unwrap_or("1"), numbers.next().unwrap_or("29"));
+        json!({
+            "major": major, "minor": minor, "gitVersion": *version, "gitCommit": "", "gitTreeState": "clean",
+            "buildDate": "1970-01-01T00:00:00Z", "goVersion": "", "compiler": "", "platform": "linux/amd64",
+        })
+    }
+
+    fn stamped(&self, mut reply: Reply) -> Reply {
+        let date = self.inner.store.clock().now().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        if let Ok(date) = HeaderValue::from_str(&date) {
+            reply.headers_mut().insert(header::DATE, date);
+        }
+        reply
+    }
+}
+
+impl<B> tower::Service<Request<B>> for ApiService
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    type Response = Response<SimBody>;
+    type Error = ConnectionLost;
+    type Future = BoxFuture<'static, Result<Response<SimBody>, ConnectionLost>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ConnectionLost>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let service = self.clone();
+        Box::pin(async move { service.handle(request).await })
+    }
+}
+
+/// What is known of a request before anything is decided.
+struct Arrival {
+    path: String,
+    target: Option<Target>,
+    label: String,
+    verb: Verb,
+    paged: bool,
+    agent: String,
+}
+
+impl Arrival {
+    fn of(parts: &Parts) -> Self {
+        let path = parts.uri.path().to_owned();
+        let target = Target::parse(&path);
+        let query = super::request::Query::parse(parts.uri.query());
+        let known = target.as_ref().and_then(|t| super::request::verb(&parts.method, t, &query).ok());
+        let label = target.as_ref().map(Target::label).unwrap_or_default();
+        let paged = query.get("limit").is_some() || query.get("continue").is_some();
+        let agent = header_text(&parts.headers, header::USER_AGENT);
+        Self { path, label, verb: known.unwrap_or(Verb::Get), target, paged, agent }
+    }
+
+    fn subject(&self) -> Subject<'_> {
+        let (namespace, name) = self.target.as_ref().map_or((None, None), |t| (t.ns(), t.name.as_deref()));
+        Subject {
+            verb: self.verb,
+            resource: if self.target.is_some() { &self.label } else { &self.path },
+            namespace: namespace.unwrap_or_default(),
+            name: name.unwrap_or_default(),
+            agent: &self.agent,
+        }
+    }
+}
+
+fn scripted(code: u16, retry_after_seconds: Option<u32>) -> ApiError {
+    let (reason, message) = match code {
+        429 => ("TooManyRequests", "the server has received too many requests and has asked us to try again later"),
+        500 => ("InternalError", "Internal error occurred: etcdserver: leader changed"),
+        503 => ("ServiceUnavailable", "the server is currently unable to handle the request"),
+        504 => (
+            "Timeout",
+            "the server was unable to return a response in the time allotted, but may still be processing the request",
+        ),
+        _ => ("", "the simulated server was told to answer so"),
+    };
+    let error = ApiError::new(code, reason, message);
+    match retry_after_seconds {
+        Some(seconds) => error.retry_after(seconds),
+        None => error,
+    }
+}
+
+fn forbidden(arrival: &Arrival) -> ApiError {
+    let subject = arrival.subject();
+    let Some(target) = &arrival.target else {
+        return ApiError::new(
+            403,
+            "Forbidden",
+            format!("forbidden: User \"{}\" cannot {} path \"{}\"", review::USER, subject.verb, arrival.path),
+        );
+    };
+    let (r, name) = (target.resource, subject.name);
+    let plural = target.subresource.as_ref().map_or_else(|| r.plural.to_owned(), |s| format!("{}/{s}", r.plural));
+    let scope = match target.ns() {
+        Some(ns) => format!("in the namespace \"{ns}\""),
+        None => "at the cluster scope".to_owned(),
+    };
+    let named = if name.is_empty() { r.qualified() } else { format!("{} \"{name}\"", r.qualified()) };
+    let message = format!(
+        "{named} is forbidden: User \"{}\" cannot {} resource \"{plural}\" in API group \"{}\" {scope}",
+        review::USER,
+        subject.verb,
+        r.group
+    );
+    ApiError::new(403, "Forbidden", message).about(r, name, &[])
+}

@@ -1,0 +1,251 @@
+//! The hardware under the nodes and the kubelets on it.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::{Value, json};
+
+use super::ledger::Reboot;
+use super::mirror::News;
+use super::{Controller, Cx, Shared, earlier, minutes};
+use crate::rng::Rng;
+use crate::store::Preconditions;
+use crate::store::resources::{NODES, PODS};
+use crate::world::graph::Release;
+use crate::world::json::{Said, annotation, set_condition};
+use crate::world::nodes::{beat, install, kubelet_conditions, mco};
+use crate::world::workloads::mark_ready;
+
+/// How long the control plane waits for a silent kubelet before it calls the node NotReady (`node-monitor-grace-period`).
+const GRACE: TimeDelta = TimeDelta::seconds(40);
+/// How long pods tolerate an unreachable node.
+const TOLERATION: TimeDelta = TimeDelta::seconds(300);
+/// The spread of reboot times.
+const SIGMA: f64 = 0.3;
+
+/// The state of one node's hardware.
+#[derive(Clone, Debug, Default)]
+pub(super) enum Host {
+    /// The kubelet speaks.
+    #[default]
+    Up,
+    /// The kubelet is silent.
+    Down(Outage),
+    /// The kubelet speaks and waits for the pod network.
+    Starting {
+        /// When it is ready.
+        ready_at: DateTime<Utc>,
+    },
+}
+
+/// Why and until when a kubelet is silent.
+#[derive(Clone, Debug)]
+pub(super) struct Outage {
+    since: DateTime<Utc>,
+    back_at: Option<DateTime<Utc>>,
+    /// The release that it boots into; none when it does not reboot.
+    boots: Option<Release>,
+    shown: bool,
+    evicted: bool,
+}
+
+impl Outage {
+    fn due(&self) -> Option<DateTime<Utc>> {
+        let shows = (!self.shown).then(|| self.since + GRACE);
+        let evicts = (!self.evicted).then(|| self.since + GRACE + TOLERATION);
+        earlier(self.back_at, earlier(shows, evicts))
+    }
+}
+
+impl Shared {
+    /// Reboots a node into a release.
+    pub(super) fn reboot(&mut self, node: &str, release: Release, now: DateTime<Utc>, rng: &mut Rng) {
+        let usual = minutes(rng.lognormal(self.shape.timing.reboot_minutes, SIGMA));
+        let back_at = match self.board.stuck_reboot(node, now) {
+            Some(scripted) => scripted,
+            None => Some(now + usual),
+        };
+        self.silence(node, Outage { since: now, back_at, boots: Some(release), shown: false, evicted: false });
+    }
+
+    /// Silences a node's kubelet until `back_at`.
+    pub(super) fn fall_silent(&mut self, node: &str, now: DateTime<Utc>, back_at: Option<DateTime<Utc>>) {
+        self.silence(node, Outage { since: now, back_at, boots: None, shown: false, evicted: false });
+    }
+
+    fn silence(&mut self, node: &str, outage: Outage) {
+        self.hosts.insert(node.to_owned(), Host::Down(outage));
+        self.wake("kubelets");
+    }
+
+    /// Whether a node's kubelet speaks.
+    pub(super) fn is_up(&self, node: &str) -> bool {
+        matches!(self.hosts.get(node), Some(Host::Up))
+    }
+}
+
+/// All kubelets, and the control plane's view of them.
+pub(super) struct Kubelets {
+    rng: Rng,
+}
+
+impl Kubelets {
+    pub(super) fn new(rng: Rng) -> Self {
+        Self { rng }
+    }
+
+    fn step(&mut self, cx: &mut Cx<'_>, node: &str, host: Host) -> Host {
+        let now = cx.now;
+        match host {
+            Host::Up => Host::Up,
+            Host::Down(outage) if outage.back_at.is_some_and(|at| at <= now) => self.come_back(cx, node, &outage),
+            Host::Down(mut outage) => {
+                if !outage.shown && outage.since + GRACE <= now {
+                    show_unreachable(cx, node);
+                    outage.shown = true;
+                }
+                if !outage.evicted && outage.since + GRACE + TOLERATION <= now {
+                    evict_all(cx, node);
+                    outage.evicted = true;
+                }
+                Host::Down(outage)
+            }
+            Host::Starting { ready_at } if ready_at <= now => {
+                show_ready(cx, node);
+                Host::Up
+            }
+            Host::Starting { ready_at } => Host::Starting { ready_at },
+        }
+    }
+
+    fn come_back(&mut self, cx: &mut Cx<'_>, node: &str, outage: &Outage) -> Host {
+        let Some(release) = &outage.boots else {
+            show_ready(cx, node);
+            return Host::Up;
+        };
+        let (boot_id, now) = (self.rng.uuid().to_string(), cx.now);
+        let fresh = cx.modify(&NODES, None, node, |n| {
+            n["status"]["nodeInfo"]["bootID"] = json!(boot_id);
+            install(n, release);
+            let waiting = "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady";
+            kubelet_conditions(n, now);
+            set_condition(n, "Ready", &Said::new("False", "KubeletNotReady", waiting), now);
+            beat(n, now);
+        });
+        if let Some(fresh) = fresh {
+            let config = annotation(&fresh, &mco("desiredConfig")).to_owned();
+            let reboot = Reboot { node: node.to_owned(), at: now, boot_id, config, version: release.version.clone() };
+            cx.shared.ledger().reboots.push(reboot);
+        }
+        Host::Starting { ready_at: cx.in_seconds(self.rng.range(20..50)) }
+    }
+}
+
+impl Controller for Kubelets {
+    fn name(&self) -> &'static str {
+        "kubelets"
+    }
+
+    fn concerns(&self, news: &News) -> bool {
+        // Pods that were placed on a node are started by it.
+        !news.nodes.is_empty()
+    }
+
+    fn reconcile(&mut self, cx: &mut Cx<'_>) -> Option<DateTime<Utc>> {
+        let busy: Vec<(String, Host)> =
+            cx.shared.hosts.iter().filter(|(_, h)| !matches!(h, Host::Up)).map(|(n, h)| (n.clone(), h.clone())).collect();
+        for (node, host) in busy {
+            let next = self.step(cx, &node, host);
+            cx.shared.hosts.insert(node, next);
+        }
+        for node in &cx.news.nodes {
+            if !cx.mirror.nodes.contains_key(node) {
+                cx.shared.hosts.remove(node);
+                collect_pods(cx, node);
+            } else if !cx.shared.hosts.contains_key(node) {
+                cx.shared.hosts.insert(node.clone(), Host::Up);
+            }
+        }
+        cx.shared.hosts.values().fold(None, |next, host| match host {
+            Host::Up => next,
+            Host::Down(outage) => earlier(next, outage.due()),
+            Host::Starting { ready_at } => earlier(next, Some(*ready_at)),
+        })
+    }
+}
+
+const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
+
+fn show_unreachable(cx: &Cx<'_>, node: &str) {
+    let now = cx.now;
+    cx.modify(&NODES, None, node, |n| {
+        let silent = Said::new("Unknown", "NodeStatusUnknown", "Kubelet stopped posting node status.");
+        for kind in ["MemoryPressure", "DiskPressure", "PIDPressure", "Ready"] {
+            let heard = n["status"]["conditions"].as_array().and_then(|all| all.iter().find(|c| c["type"] == kind)).cloned();
+            set_condition(n, kind, &silent, now);
+            let fresh = n["status"]["conditions"].as_array_mut().and_then(|all| all.iter_mut().find(|c| c["type"] == kind));
+            if let (Some(heard), Some(fresh)) = (heard, fresh) {
+                fresh["lastHeartbeatTime"] = heard["lastHeartbeatTime"].clone();
+            }
+        }
+        for effect in ["NoSchedule", "NoExecute"] {
+            add_taint(n, UNREACHABLE, effect);
+        }
+    });
+    mark_pods(cx, node, false);
+}
+
+fn show_ready(cx: &Cx<'_>, node: &str) {
+    let now = cx.now;
+    cx.modify(&NODES, None, node, |n| {
+        remove_taints(n, UNREACHABLE);
+        kubelet_conditions(n, now);
+    });
+    mark_pods(cx, node, true);
+}
+
+fn mark_pods(cx: &Cx<'_>, node: &str, ready: bool) {
+    for ((ns, name), pod) in cx.mirror.pods_on(node) {
+        if !pod.terminating && pod.ready != ready && pod.object["status"]["phase"] == "Running" {
+            cx.modify(&PODS, Some(ns), name, |p| mark_ready(p, ready, cx.now));
+        }
+    }
+}
+
+/// Deletes what does not tolerate an unreachable node; the pods stay until their kubelet confirms, or their node is gone.
+fn evict_all(cx: &Cx<'_>, node: &str) {
+    for ((ns, name), pod) in cx.mirror.pods_on(node) {
+        if pod.evictable() && !pod.terminating && cx.store.delete(&PODS, Some(ns), name, &Preconditions::default()).is_err() {
+            tracing::debug!(ns, name, "a pod of an unreachable node was gone already");
+        }
+    }
+}
+
+/// Removes the pods of a node that is gone.
+fn collect_pods(cx: &Cx<'_>, node: &str) {
+    let removal = crate::store::Removal { grace_seconds: Some(0), ..Default::default() };
+    for ((ns, name), _) in cx.mirror.pods_on(node) {
+        if cx.store.delete_with(&PODS, Some(ns), name, &removal).is_err() {
+            tracing::debug!(ns, name, "a pod of a removed node was gone already");
+        }
+    }
+}
+
+/// Adds a taint that is not there yet.
+pub(super) fn add_taint(node: &mut Value, key: &str, effect: &str) {
+    if !node["spec"]["taints"].is_array() {
+        node["spec"]["taints"] = json!([]);
+    }
+    let Some(taints) = node["spec"]["taints"].as_array_mut() else { return };
+    if !taints.iter().any(|t| t["key"] == key && t["effect"] == effect) {
+        taints.push(json!({ "key": key, "effect": effect }));
+    }
+}
+
+/// Removes all taints of a key, and the list with the last one.
+pub(super) fn remove_taints(node: &mut Value, key: &str) {
+    let Some(spec) = node["spec"].as_object_mut() else { return };
+    let Some(taints) = spec.get_mut("taints").and_then(Value::as_array_mut) else { return };
+    taints.retain(|t| t["key"] != key);
+    if taints.is_empty() {
+        spec.remove("taints");
+    }
+}

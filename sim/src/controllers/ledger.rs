@@ -1,0 +1,93 @@
+//! What really happened in the cluster, for tests to hold against what should have happened.
+
+use chrono::{DateTime, Utc};
+
+use crate::store::{Change, ChangeKind};
+use crate::world::json::{name, namespace};
+
+/// One reboot of one node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reboot {
+    /// The node.
+    pub node: String,
+    /// When its kubelet spoke again.
+    pub at: DateTime<Utc>,
+    /// Its new boot id.
+    pub boot_id: String,
+    /// The rendered config that it rebooted into.
+    pub config: String,
+    /// The release that it runs since.
+    pub version: String,
+}
+
+/// How many nodes of a pool its operator had out of service at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Disruption {
+    /// The pool.
+    pub pool: String,
+    /// The moment.
+    pub at: DateTime<Utc>,
+    /// Nodes that were being updated.
+    pub updating: usize,
+    /// The most that the pool allowed.
+    pub allowed: usize,
+}
+
+/// A machine that was deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MachineDeletion {
+    /// The machine.
+    pub machine: String,
+    /// Its node; empty when it had none.
+    pub node: String,
+    /// When it was seen.
+    pub at: DateTime<Utc>,
+    /// Whether a health check did it.
+    pub by_health_check: bool,
+}
+
+/// An update that the version operator accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// The version.
+    pub version: String,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// Everything that tests may want to count.
+#[derive(Clone, Debug, Default)]
+pub struct Ledger {
+    /// Every reboot, in order.
+    pub reboots: Vec<Reboot>,
+    /// Every change of the number of nodes that a pool updates at once.
+    pub disruptions: Vec<Disruption>,
+    /// Every deleted machine.
+    pub machine_deletions: Vec<MachineDeletion>,
+    /// Every accepted update.
+    pub accepted: Vec<Accepted>,
+    /// Changes of stored objects since the start.
+    pub changes: u64,
+    hasher: blake3::Hasher,
+}
+
+impl Ledger {
+    /// A digest over every change: what, which object, when. Two runs that agree in it did the same.
+    pub fn digest(&self) -> String {
+        self.hasher.finalize().to_hex().to_string()
+    }
+
+    pub(super) fn note(&mut self, change: &Change, now: DateTime<Utc>) {
+        self.changes += 1;
+        let kind = match change.kind {
+            ChangeKind::Added => 0_u8,
+            ChangeKind::Modified => 1,
+            ChangeKind::Deleted => 2,
+        };
+        let object = &change.object;
+        for part in [change.resource.plural, "/", namespace(object), "/", name(object), "\n"] {
+            self.hasher.update(part.as_bytes());
+        }
+        self.hasher.update(&[kind]).update(&change.revision.to_le_bytes()).update(&now.timestamp_millis().to_le_bytes());
+    }
+}

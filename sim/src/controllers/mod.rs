@@ -1,0 +1,217 @@
+//! The controllers of the simulated cluster: small state machines that one task drives, in a fixed order, on virtual time.
+
+pub(crate) mod budgets;
+mod certificates;
+mod cvo;
+mod disruptions;
+mod gates;
+mod hosts;
+pub mod ledger;
+mod machines;
+mod mco;
+mod mirror;
+mod replicas;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::Value;
+
+use crate::rng::Rng;
+use crate::scenario::WorldFault;
+use crate::store::{Resource, Store};
+use crate::world::graph::UpdateGraph;
+use crate::world::shape::ClusterShape;
+use disruptions::Board;
+use hosts::Host;
+use ledger::Ledger;
+use mirror::{Mirror, News};
+
+/// Passes after which a round of controllers is given up for a second; only a defect makes them chase each other for so long.
+const MAX_PASSES: u32 = 10_000;
+
+/// One controller.
+trait Controller: Send {
+    /// Its name, by which others wake it.
+    fn name(&self) -> &'static str;
+
+    /// Whether any of the news is for it.
+    fn concerns(&self, news: &News) -> bool;
+
+    /// Brings the cluster nearer to what it should be; returns when to look again though nothing changes.
+    fn reconcile(&mut self, cx: &mut Cx<'_>) -> Option<DateTime<Utc>>;
+}
+
+/// What a controller works with.
+struct Cx<'a> {
+    store: &'a Store,
+    mirror: &'a Mirror,
+    news: &'a News,
+    shared: &'a mut Shared,
+    now: DateTime<Utc>,
+}
+
+/// What controllers know beside the stored objects: the hardware, the faults, the update service.
+struct Shared {
+    shape: ClusterShape,
+    graph: UpdateGraph,
+    board: Board,
+    hosts: BTreeMap<String, Host>,
+    ledger: Arc<Mutex<Ledger>>,
+    started: DateTime<Utc>,
+    accepted: Vec<DateTime<Utc>>,
+    wake: BTreeSet<&'static str>,
+}
+
+impl Shared {
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets a controller run in the next pass.
+    fn wake(&mut self, controller: &'static str) {
+        self.wake.insert(controller);
+    }
+}
+
+impl Cx<'_> {
+    /// Changes an object; an object that is gone needs no change.
+    fn modify(&self, r: &Resource, ns: Option<&str>, name: &str, f: impl FnOnce(&mut Value)) -> Option<Arc<Value>> {
+        match self.store.modify(r, ns, name, f) {
+            Ok(object) => Some(object),
+            Err(error) => {
+                tracing::debug!(%error, "a controller's write found no object");
+                None
+            }
+        }
+    }
+
+    /// Creates an object; one that is there already is left alone.
+    fn create(&self, r: &Resource, object: Value) -> Option<Arc<Value>> {
+        match self.store.create(r, object) {
+            Ok(object) => Some(object),
+            Err(error) => {
+                tracing::debug!(%error, "a controller's object was not created");
+                None
+            }
+        }
+    }
+
+    fn in_seconds(&self, seconds: u64) -> DateTime<Utc> {
+        self.now + TimeDelta::seconds(i64::try_from(seconds).unwrap_or(i64::MAX / 1_000_000))
+    }
+}
+
+/// Minutes as a span of time.
+fn minutes(minutes: f64) -> TimeDelta {
+    // A century is for ever; it keeps a script's absurd figure inside the calendar.
+    TimeDelta::from_std(Duration::from_secs_f64(minutes.clamp(0.0, 52_596_000.0) * 60.0)).unwrap_or(TimeDelta::zero())
+}
+
+/// The earlier of two moments that may never come.
+fn earlier(a: Option<DateTime<Utc>>, b: Option<DateTime<Utc>>) -> Option<DateTime<Utc>> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
+
+/// All controllers and what they share.
+pub(crate) struct Controllers {
+    store: Store,
+    mirror: Mirror,
+    shared: Shared,
+    slots: Vec<Slot>,
+}
+
+struct Slot {
+    controller: Box<dyn Controller>,
+    due: Option<DateTime<Utc>>,
+}
+
+impl Controllers {
+    /// The controllers of a cluster whose objects are stored already.
+    pub(crate) fn new(
+        store: Store,
+        shape: ClusterShape,
+        graph: UpdateGraph,
+        faults: Vec<WorldFault>,
+        ledger: Arc<Mutex<Ledger>>,
+    ) -> Self {
+        let started = store.clock().now();
+        let rng = Rng::new(shape.seed).fork("controllers");
+        let all: Vec<Box<dyn Controller>> = vec![
+            Box::new(disruptions::Disruptions::default()),
+            Box::new(cvo::Cvo::new(rng.fork("cvo"))),
+            Box::new(gates::Gates::default()),
+            Box::new(mco::Mco::new(rng.fork("mco"))),
+            Box::new(hosts::Kubelets::new(rng.fork("kubelets"))),
+            Box::new(machines::Machines::new(rng.fork("machines"))),
+            Box::new(replicas::Replicas::new(rng.fork("replicas"))),
+            Box::new(budgets::Budgets),
+            Box::new(certificates::Certificates::default()),
+        ];
+        // Everybody looks once at the start.
+        let slots = all.into_iter().map(|controller| Slot { controller, due: Some(started) }).collect();
+        let mirror = Mirror::new(&store);
+        let board = Board::new(faults);
+        let hosts = mirror.nodes.keys().map(|name| (name.clone(), Host::default())).collect();
+        let shared = Shared { shape, graph, board, hosts, ledger, started, accepted: vec![], wake: BTreeSet::new() };
+        Self { store, mirror, shared, slots }
+    }
+
+    /// Runs for ever.
+    pub(crate) async fn run(mut self) {
+        let mut changes = self.store.changes();
+        let clock = self.store.clock().clone();
+        loop {
+            changes.borrow_and_update();
+            let due = self.settle();
+            let timer = async {
+                match due {
+                    Some(at) => clock.sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = timer => {}
+                alive = changes.changed() => if alive.is_err() { return },
+            }
+        }
+    }
+
+    /// Lets controllers react to each other until none has anything to do now; returns when the next one has.
+    fn settle(&mut self) -> Option<DateTime<Utc>> {
+        let mut news = self.catch_up();
+        for _ in 0..MAX_PASSES {
+            let now = self.store.clock().now();
+            let wake = std::mem::take(&mut self.shared.wake);
+            let mut ran = false;
+            for slot in &mut self.slots {
+                let due = slot.due.is_some_and(|at| at <= now);
+                if !due && !wake.contains(slot.controller.name()) && !slot.controller.concerns(&news) {
+                    continue;
+                }
+                ran = true;
+                let mut cx = Cx { store: &self.store, mirror: &self.mirror, news: &news, shared: &mut self.shared, now };
+                slot.due = slot.controller.reconcile(&mut cx);
+            }
+            news = self.catch_up();
+            if !ran && news.is_empty() {
+                return self.slots.iter().fold(None, |next, slot| earlier(next, slot.due));
+            }
+        }
+        tracing::error!("controllers chase each other without end");
+        Some(self.store.clock().now() + TimeDelta::seconds(1))
+    }
+
+    fn catch_up(&mut self) -> News {
+        let digest = Arc::clone(&self.shared.ledger);
+        let now = self.store.clock().now();
+        self.mirror.catch_up(&self.store, |change| {
+            digest.lock().unwrap_or_else(PoisonError::into_inner).note(change, now);
+        })
+    }
+}

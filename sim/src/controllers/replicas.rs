@@ -1,0 +1,202 @@
+//! Replica sets and the scheduler: pods that were evicted come back on another node.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
+use super::mirror::{News, Pod, PodKey};
+use super::{Controller, Cx, earlier};
+use crate::clock::rfc3339;
+use crate::rng::Rng;
+use crate::store::resources::{DEPLOYMENTS, PODS, REPLICASETS};
+use crate::store::Preconditions;
+use crate::world::json::{cordoned, name, namespace, node_ready, text};
+use crate::world::workloads::{pod_of, start};
+
+/// Deployments, replica sets and the scheduler in one.
+pub(super) struct Replicas {
+    rng: Rng,
+    /// Pods that were placed on a node: when they are ready.
+    starting: BTreeMap<PodKey, DateTime<Utc>>,
+    /// Pods for which no node was found.
+    unplaced: BTreeSet<PodKey>,
+}
+
+impl Replicas {
+    pub(super) fn new(rng: Rng) -> Self {
+        Self { rng, starting: BTreeMap::new(), unplaced: BTreeSet::new() }
+    }
+}
+
+impl Controller for Replicas {
+    fn name(&self) -> &'static str {
+        "replicas"
+    }
+
+    fn concerns(&self, news: &News) -> bool {
+        !news.pods.is_empty() || news.of(&DEPLOYMENTS) || news.of(&REPLICASETS) || (!news.nodes.is_empty() && !self.unplaced.is_empty())
+    }
+
+    fn reconcile(&mut self, cx: &mut Cx<'_>) -> Option<DateTime<Utc>> {
+        if cx.news.of(&DEPLOYMENTS) {
+            scale_sets(cx);
+        }
+        let mut touched = cx.news.owners.clone();
+        if cx.news.of(&REPLICASETS) {
+            touched.extend(cx.store.list(&REPLICASETS).iter().map(|s| (namespace(s).to_owned(), name(s).to_owned())));
+        }
+        for set in &touched {
+            self.fill(cx, set);
+        }
+        for key in &cx.news.pods {
+            self.notice(cx, key);
+        }
+        if !cx.news.nodes.is_empty() {
+            for key in self.unplaced.clone() {
+                self.place(cx, &key);
+            }
+        }
+        self.start_due(cx);
+        self.starting.values().fold(None, |due, at| earlier(due, Some(*at)))
+    }
+}
+
+impl Replicas {
+    /// Creates the missing pods of a replica set, deletes surplus ones, and reports.
+    fn fill(&mut self, cx: &Cx<'_>, set: &PodKey) {
+        let Some(object) = cx.store.get(&REPLICASETS, Some(&set.0), &set.1) else { return };
+        let wanted = object["spec"]["replicas"].as_u64().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+        let alive: Vec<(&PodKey, &Pod)> = cx.mirror.pods_of(set).filter(|(_, p)| !p.terminating).collect();
+        for _ in alive.len()..wanted {
+            let mut pod = pod_of(&object["spec"]["template"], &set.0, &format!("{}-{}", set.1, self.rng.suffix()));
+            pod["metadata"]["ownerReferences"] = json!([{ "apiVersion": "apps/v1", "kind": "ReplicaSet", "name": set.1,
+                "uid": object["metadata"]["uid"], "controller": true, "blockOwnerDeletion": true }]);
+            cx.create(&PODS, pod);
+        }
+        for (key, _) in alive.iter().skip(wanted) {
+            if cx.store.delete(&PODS, Some(&key.0), &key.1, &Preconditions::default()).is_err() {
+                tracing::debug!(pod = key.1, "a surplus pod was gone already");
+            }
+        }
+        let ready = alive.iter().filter(|(_, p)| p.ready).count();
+        report(cx, &object, alive.len().max(wanted), ready);
+    }
+
+    /// Looks at a pod that changed: places it when it is new, forgets it when it is gone.
+    fn notice(&mut self, cx: &Cx<'_>, key: &PodKey) {
+        match cx.mirror.pod(key) {
+            None => {
+                self.starting.remove(key);
+                self.unplaced.remove(key);
+            }
+            Some(pod) if pod.terminating || pod.object["status"]["phase"] != "Pending" => {}
+            Some(pod) if pod.node.is_empty() => self.place(cx, key),
+            // Daemon sets' pods are made for their node.
+            Some(_) if !self.starting.contains_key(key) => {
+                self.starting.insert(key.clone(), cx.in_seconds(self.rng.range(6..20)));
+            }
+            Some(_) => {}
+        }
+    }
+
+    fn place(&mut self, cx: &Cx<'_>, key: &PodKey) {
+        let Some(pod) = cx.mirror.pod(key).filter(|p| p.node.is_empty() && !p.terminating) else {
+            self.unplaced.remove(key);
+            return;
+        };
+        if let Some(node) = choose(cx, &key.0, pod) {
+            self.unplaced.remove(key);
+            cx.modify(&PODS, Some(&key.0), &key.1, |p| p["spec"]["nodeName"] = json!(node));
+        } else if self.unplaced.insert(key.clone()) {
+            cx.modify(&PODS, Some(&key.0), &key.1, |p| {
+                p["status"]["conditions"] = json!([{ "type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+                    "message": "no node matches the pod's node selector and is ready and schedulable",
+                    "lastTransitionTime": rfc3339(cx.now) }]);
+            });
+        }
+    }
+
+    fn start_due(&mut self, cx: &Cx<'_>) {
+        let due: Vec<PodKey> = self.starting.iter().filter(|(_, at)| **at <= cx.now).map(|(k, _)| k.clone()).collect();
+        for key in due {
+            let Some(pod) = cx.mirror.pod(&key).filter(|p| !p.terminating) else {
+                self.starting.remove(&key);
+                continue;
+            };
+            if !cx.shared.is_up(&pod.node) {
+                self.starting.insert(key, cx.in_seconds(30));
+                continue;
+            }
+            self.starting.remove(&key);
+            let node = pod.node.clone();
+            cx.modify(&PODS, Some(&key.0), &key.1, |p| start(p, &node, &rfc3339(cx.now)));
+        }
+    }
+}
+
+/// The node for a pod: ready, schedulable, selected, and with the fewest pods of the same owner, then of all.
+fn choose(cx: &Cx<'_>, ns: &str, pod: &Pod) -> Option<String> {
+    let siblings: Vec<&str> = match &pod.owner {
+        Some((_, owner)) => {
+            cx.mirror.pods_of(&(ns.to_owned(), owner.clone())).filter(|(_, p)| !p.terminating).map(|(_, p)| p.node.as_str()).collect()
+        }
+        None => vec![],
+    };
+    let fits = cx.mirror.nodes.iter().filter(|(_, node)| node_ready(node) && !cordoned(node) && admits(node, &pod.object));
+    let load = |node: &str| (siblings.iter().filter(|n| **n == node).count(), cx.mirror.pods_on(node).count());
+    fits.min_by_key(|(name, _)| load(name)).map(|(name, _)| name.clone())
+}
+
+/// Whether a node's labels and taints let a pod in.
+fn admits(node: &Value, pod: &Value) -> bool {
+    let labels = &node["metadata"]["labels"];
+    let selected = pod["spec"]["nodeSelector"].as_object().is_none_or(|s| s.iter().all(|(k, v)| labels.get(k) == Some(v)));
+    let tolerated = |taint: &Value| {
+        pod["spec"]["tolerations"].as_array().is_some_and(|all| all.iter().any(|t| t["key"].is_null() || t["key"] == taint["key"]))
+    };
+    selected && node["spec"]["taints"].as_array().is_none_or(|taints| taints.iter().all(tolerated))
+}
+
+/// Carries the replicas of deployments over to their sets.
+fn scale_sets(cx: &Cx<'_>) {
+    for set in cx.store.list(&REPLICASETS) {
+        let owner = text(&set, "/metadata/ownerReferences/0/name");
+        let Some(deployment) = cx.store.get(&DEPLOYMENTS, Some(namespace(&set)), owner) else { continue };
+        let replicas = &deployment["spec"]["replicas"];
+        if set["spec"]["replicas"] != *replicas {
+            cx.modify(&REPLICASETS, Some(namespace(&set)), name(&set), |s| s["spec"]["replicas"] = replicas.clone());
+        }
+        observe(cx, &deployment);
+    }
+}
+
+/// Lets a deployment's status say that its spec was seen.
+fn observe(cx: &Cx<'_>, deployment: &Value) {
+    let generation = &deployment["metadata"]["generation"];
+    if deployment["status"]["observedGeneration"] != *generation {
+        cx.modify(&DEPLOYMENTS, Some(namespace(deployment)), name(deployment), |d| {
+            d["status"]["observedGeneration"] = generation.clone();
+        });
+    }
+}
+
+/// Writes the counts of a set and of its deployment.
+fn report(cx: &Cx<'_>, set: &Value, total: usize, ready: usize) {
+    let ns = Some(namespace(set));
+    let counts = |o: &mut Value| {
+        o["status"]["replicas"] = json!(total);
+        for key in ["readyReplicas", "availableReplicas"] {
+            o["status"][key] = json!(ready);
+        }
+        o["status"]["observedGeneration"] = o["metadata"]["generation"].clone();
+    };
+    cx.modify(&REPLICASETS, ns, name(set), counts);
+    let owner = text(set, "/metadata/ownerReferences/0/name");
+    if !owner.is_empty() {
+        cx.modify(&DEPLOYMENTS, ns, owner, |d| {
+            counts(d);
+            d["status"]["updatedReplicas"] = json!(total);
+        });
+    }
+}

@@ -5,16 +5,19 @@
 //! that was acknowledged survives a power cut.
 
 mod activity;
+mod codec;
 pub mod context;
 pub mod control;
 mod event;
 mod ids;
 pub mod journal;
 mod json;
+pub mod remote;
 mod replay;
 mod retry;
 mod state;
 mod time;
+pub mod view;
 mod worker;
 mod workflow;
 

@@ -1,0 +1,109 @@
+//! `windlass history`
+
+use std::time::Duration;
+
+use windlass_engine::Record;
+use windlass_engine::remote::{Remote, Watch};
+
+use crate::app::App;
+use crate::books::{Books, no_such_run};
+use crate::failure::{Exit, Failure, Kind, Outcome};
+use crate::render::history::Flattener;
+use crate::render::logbook::Logbook;
+use crate::ui::{Format, Ui};
+
+/// Print what happened to a run: one line a fact for people, one object a line with `-o json`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The run: its id, or a unique beginning or end of it
+    run: String,
+    /// Go on printing until the run ends
+    #[arg(long, short)]
+    follow: bool,
+}
+
+/// How soon a record of a worker that does not answer is seen.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
+    let books = Books::open(&app.journal()?)?;
+    let run = books.resolve(&args.run)?;
+    let mut printer = Printer::new(&app.ui);
+    let mut records = books.records_of(run);
+    let mut known = false;
+    let mut news = News::default();
+    loop {
+        for record in records.by_ref() {
+            let record = record?;
+            known = true;
+            printer.print(&app.ui, &record)?;
+            if record.event.ends_run() {
+                return Ok(Exit::Done);
+            }
+        }
+        if !known {
+            return Err(no_such_run(&args.run));
+        }
+        if !args.follow {
+            return Ok(Exit::Done);
+        }
+        tokio::select! {
+            () = news.wait(&books) => {}
+            _ = tokio::signal::ctrl_c() => return Ok(Exit::Done),
+        }
+    }
+}
+
+/// Wakes when a worker has done something; looks again after a moment when there is none.
+#[derive(Default)]
+struct News {
+    watch: Option<Watch>,
+}
+
+impl News {
+    async fn wait(&mut self, books: &Books) {
+        if let Some(watch) = &mut self.watch {
+            match tokio::time::timeout(LOOK_AGAIN, watch.next()).await {
+                Ok(Ok(Some(_))) | Err(_) => {}
+                Ok(Ok(None) | Err(_)) => self.watch = None,
+            }
+            return;
+        }
+        if let Ok(remote) = Remote::connect(&books.dir).await {
+            self.watch = remote.watch().await.ok();
+        }
+        if self.watch.is_none() {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+}
+
+/// Prints one record after the other.
+enum Printer {
+    Logbook(Box<Logbook>),
+    Json(Flattener),
+    Yaml(Flattener),
+}
+
+impl Printer {
+    fn new(ui: &Ui) -> Self {
+        match ui.format {
+            Format::Table => Self::Logbook(Box::new(Logbook::new(ui))),
+            Format::Json => Self::Json(Flattener::default()),
+            Format::Yaml => Self::Yaml(Flattener::default()),
+        }
+    }
+
+    fn print(&mut self, ui: &Ui, record: &Record) -> Result<(), Failure> {
+        let text = match self {
+            Self::Logbook(logbook) => logbook.lines(record),
+            Self::Json(flattener) => format!("{}\n", flattener.object(record)),
+            Self::Yaml(flattener) => {
+                let yaml = serde_saphyr::to_string(&flattener.object(record));
+                let unprintable = |e: serde_saphyr::ser::Error| Failure::new(Kind::Failed, e.to_string(), "try `-o json`");
+                format!("---\n{}", yaml.map_err(unprintable)?)
+            }
+        };
+        ui.data(&text)
+    }
+}

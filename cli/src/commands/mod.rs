@@ -1,0 +1,56 @@
+//! The commands, one per file. Each has its arguments, whose comments are the help, and one function that carries it out.
+
+mod approve;
+mod cancel;
+mod explain;
+mod export;
+mod history;
+mod list;
+mod reject;
+mod status;
+mod verify;
+
+use clap::Subcommand;
+
+use crate::app::App;
+use crate::failure::Outcome;
+
+/// The commands, in the order of the help.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// List the runs
+    List(list::Args),
+    /// Show where a run stands and what it waits for
+    Status(status::Args),
+    /// Print what happened to a run, as a logbook
+    History(history::Args),
+    /// Say why a run does not move, and what can be done
+    Explain(explain::Args),
+    /// Approve an open gate of a run
+    Approve(approve::Args),
+    /// Reject an open gate of a run
+    Reject(reject::Args),
+    /// Cancel a run: it gives back what it holds and ends
+    Cancel(cancel::Args),
+    /// Check every record of the journal
+    Verify(verify::Args),
+    /// Write the history of a run as JSON lines
+    Export(export::Args),
+}
+
+impl Command {
+    /// Carries the command out.
+    pub(crate) async fn run(self, app: &App) -> Outcome {
+        match self {
+            Self::List(args) => list::run(app, &args).await,
+            Self::Status(args) => status::run(app, &args).await,
+            Self::History(args) => history::run(app, &args).await,
+            Self::Explain(args) => explain::run(app, &args).await,
+            Self::Approve(args) => approve::run(app, args).await,
+            Self::Reject(args) => reject::run(app, args).await,
+            Self::Cancel(args) => cancel::run(app, args).await,
+            Self::Verify(args) => verify::run(app, &args),
+            Self::Export(args) => export::run(app, &args),
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! `windlass reject`
+
+use windlass_engine::control::What;
+
+use crate::app::App;
+use crate::books::Books;
+use crate::failure::{Exit, Outcome};
+use crate::tell;
+
+/// Reject an open gate; the workflow is told, gives back what it holds and ends.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The run: its id, or a unique beginning or end of it
+    run: String,
+    /// The gate's name, as `windlass status` shows it
+    gate: String,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+}
+
+pub(crate) async fn run(app: &App, args: Args) -> Outcome {
+    let dir = app.journal()?;
+    let run = Books::open(&dir)?.resolve(&args.run)?;
+    let what = What::Reject { gate: args.gate.clone() };
+    let told = tell::tell(&dir, tell::request(run, args.reason, what)).await?;
+    app.ui.talk(&format!("gate {} of run {run} is rejected; {}", args.gate, told.in_words(run)));
+    Ok(Exit::Done)
+}

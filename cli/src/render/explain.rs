@@ -1,0 +1,114 @@
+//! Why a run does not move, with the evidence and the ways on.
+
+use windlass_engine::RunEnd;
+use windlass_engine::view::{RunStatus, StepKind, StepState, StepView};
+
+use crate::render::parked;
+use crate::render::status::Standing;
+use crate::words;
+
+/// The answer: what holds the run, what is known of it, and what can be typed.
+pub(crate) struct Answer {
+    pub(crate) headline: String,
+    pub(crate) evidence: Vec<String>,
+    pub(crate) options: Vec<String>,
+}
+
+impl Answer {
+    /// The answer as text.
+    pub(crate) fn text(&self) -> String {
+        let mut text = format!("{}\n", self.headline);
+        for line in &self.evidence {
+            text.push_str(&format!("  {line}\n"));
+        }
+        if !self.options.is_empty() {
+            text.push_str("you can\n");
+        }
+        for line in &self.options {
+            text.push_str(&format!("  {line}\n"));
+        }
+        text
+    }
+}
+
+/// Explains a run. Whatever needs a person comes first, then what needs a worker, then what needs time.
+pub(crate) fn explain(standing: &Standing<'_>) -> Answer {
+    let view = standing.view;
+    let run = view.state.run;
+    if let Some(end) = &view.state.ended {
+        return ended(standing, end);
+    }
+    if let Some(why) = &view.state.parked {
+        let parked::Explanation { what, options } = parked::explain(run, why);
+        let headline = format!("Run {run} is parked{}.", since(standing, view.parked_at));
+        return Answer { headline, evidence: what, options };
+    }
+    let gates: Vec<&StepView> = view.current().filter(|step| matches!(step.kind, StepKind::Gate { .. })).collect();
+    if view.status() == RunStatus::Waiting && !gates.is_empty() {
+        return at_gates(standing);
+    }
+    let evidence: Vec<String> = view.current().flat_map(|step| standing.step(step)).collect();
+    let cancel = format!("windlass cancel {run}    gives back what is held and ends the run");
+    if standing.worker.is_none() {
+        let last = words::moment(view.state.last_at);
+        return Answer {
+            headline: format!("Run {run} does not move because no worker drives it; its last event was at {last}."),
+            evidence,
+            options: vec![format!("windlass resume {run}    goes on from the exact step it reached"), cancel],
+        };
+    }
+    Answer { headline: headline(standing), evidence, options: vec![format!("windlass history {run} --follow    to watch it"), cancel] }
+}
+
+fn headline(standing: &Standing<'_>) -> String {
+    let view = standing.view;
+    let run = view.state.run;
+    let retrying = view.current().find(|step| matches!(step.state, StepState::RetryDue { .. }));
+    let timer = view.current().find_map(|step| match step.kind {
+        StepKind::Timer { due_at } => Some(due_at),
+        StepKind::Activity { .. } | StepKind::Signal { .. } | StepKind::Gate { .. } => None,
+    });
+    match (retrying, view.status(), timer) {
+        (Some(step), _, _) => format!("Run {run} keeps a distance before it tries again: {}.", step.summary),
+        (None, RunStatus::Waiting, Some(due)) => format!("Run {run} sleeps until {}.", words::moment(due)),
+        (None, RunStatus::Waiting, None) => format!("Run {run} waits to be told something from outside."),
+        (None, _, _) => match view.current().next() {
+            Some(step) => format!("Run {run} is at work: {}.", step.summary),
+            None => format!("Run {run} is between two steps."),
+        },
+    }
+}
+
+fn at_gates(standing: &Standing<'_>) -> Answer {
+    let run = standing.view.state.run;
+    let (mut evidence, mut options, mut names) = (Vec::new(), Vec::new(), Vec::new());
+    for gate in standing.view.open_gates() {
+        names.push(gate.name.clone());
+        evidence.extend(gate.text.lines().map(str::to_owned));
+        evidence.push(format!("gate {} opened at {}", gate.name, gate.opened_at.map(words::moment).unwrap_or_default()));
+        options.push(format!("windlass approve {run} {} --reason '…'", gate.name));
+        options.push(format!("windlass reject {run} {} --reason '…'", gate.name));
+    }
+    if standing.worker.is_none() {
+        options.push(format!("windlass resume {run}    afterwards: no worker drives the run now"));
+    }
+    Answer { headline: format!("Run {run} waits for a person at gate {}.", names.join(", ")), evidence, options }
+}
+
+fn ended(standing: &Standing<'_>, end: &RunEnd) -> Answer {
+    let run = standing.view.state.run;
+    let at = standing.view.ended_at.map(words::moment).unwrap_or_default();
+    let (how, mut evidence) = match end {
+        RunEnd::Completed(_) => ("completed", Vec::new()),
+        RunEnd::Failed(error) => ("failed", vec![error.clone()]),
+        RunEnd::Cancelled(error) => ("was cancelled", vec![error.clone()]),
+    };
+    let held = standing.view.state.held.iter();
+    evidence.extend(held.map(|(key, change)| format!("still out: {key} (was {}): {}", change.prior, change.text)));
+    let options = vec![format!("windlass history {run}    shows every step")];
+    Answer { headline: format!("Run {run} {how} at {at}; nothing more will happen to it."), evidence, options }
+}
+
+fn since(standing: &Standing<'_>, at: Option<windlass_engine::Timestamp>) -> String {
+    at.map(|at| format!(" since {} ({})", words::moment(at), words::duration(standing.now.since(at)))).unwrap_or_default()
+}

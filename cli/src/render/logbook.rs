@@ -1,0 +1,259 @@
+//! A history as a logbook: one line a fact, in plain words.
+
+use std::collections::BTreeMap;
+
+use console::Style;
+use windlass_engine::{Event, ParkReason, ProbeVerdict, Record, Timestamp};
+
+use crate::ui::Ui;
+use crate::words;
+
+/// Turns records into lines, in order. Remembers only what is open.
+pub(crate) struct Logbook {
+    styles: Styles,
+    began: Option<Timestamp>,
+    day: Option<String>,
+    open: BTreeMap<u32, Open>,
+    /// Whether a worker's first look at a new run is still to come.
+    fresh: bool,
+}
+
+struct Styles {
+    dim: Style,
+    good: Style,
+    bad: Style,
+    person: Style,
+}
+
+struct Open {
+    summary: String,
+    since: Timestamp,
+}
+
+/// How a line is coloured.
+#[derive(Clone, Copy)]
+enum Tone {
+    Plain,
+    Dim,
+    Good,
+    Bad,
+    Person,
+}
+
+/// Where the words of a line begin: time, elapsed time and their gaps.
+const INDENT: usize = 22;
+
+impl Logbook {
+    /// An empty logbook.
+    pub(crate) fn new(ui: &Ui) -> Self {
+        let on = |style: Style| ui.on_out(style);
+        let styles = Styles {
+            dim: on(Style::new().dim()),
+            good: on(Style::new().green()),
+            bad: on(Style::new().red()),
+            person: on(Style::new().cyan()),
+        };
+        Self { styles, began: None, day: None, open: BTreeMap::new(), fresh: true }
+    }
+
+    /// The lines of a record, each ended; a new day gets a line of its own.
+    pub(crate) fn lines(&mut self, record: &Record) -> String {
+        let began = *self.began.get_or_insert(record.at);
+        let mut text = String::new();
+        let today = words::day(record.at);
+        if self.day.as_ref() != Some(&today) {
+            text.push_str(&format!("{}\n", self.styles.dim.apply_to(format!("── {today} ──"))));
+            self.day = Some(today);
+        }
+        let (tone, said) = self.say(record);
+        let style = match tone {
+            Tone::Plain => &Style::new(),
+            Tone::Dim => &self.styles.dim,
+            Tone::Good => &self.styles.good,
+            Tone::Bad => &self.styles.bad,
+            Tone::Person => &self.styles.person,
+        };
+        let mut said = said.lines();
+        let first = said.next().unwrap_or_default();
+        let elapsed = words::elapsed(record.at.since(began));
+        let margin = self.styles.dim.apply_to(format!("{}  {elapsed:>10}", words::clock(record.at)));
+        text.push_str(&format!("{margin}  {}\n", style.apply_to(first)));
+        for more in said {
+            text.push_str(&format!("{:INDENT$}  {}\n", "", more.trim_end()));
+        }
+        text
+    }
+
+    fn say(&mut self, record: &Record) -> (Tone, String) {
+        match &record.event {
+            Event::RunStarted { .. }
+            | Event::RunResumed { .. }
+            | Event::RunParked { .. }
+            | Event::RunUnparked { .. }
+            | Event::RunCompleted { .. }
+            | Event::RunFailed { .. }
+            | Event::RunCancelled { .. } => self.of_run(&record.event),
+            Event::ActivityScheduled { .. }
+            | Event::ActivityStarted { .. }
+            | Event::ActivityCompleted { .. }
+            | Event::ActivityRetryScheduled { .. }
+            | Event::ActivityFailed { .. }
+            | Event::ActivityInDoubt { .. }
+            | Event::ActivityProbed { .. } => self.of_attempt(record),
+            Event::TimerStarted { .. }
+            | Event::TimerFired { .. }
+            | Event::CommandCancelled { .. }
+            | Event::PatchMarked { .. }
+            | Event::ChangeHeld { .. }
+            | Event::ChangeGivenBack { .. } => self.of_workflow(record),
+            Event::SignalAwaited { .. }
+            | Event::SignalReceived { .. }
+            | Event::GateOpened { .. }
+            | Event::GateApproved { .. }
+            | Event::GateRejected { .. }
+            | Event::CancelRequested { .. } => self.of_person(record),
+        }
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "`say` has sorted the events")]
+    fn of_run(&mut self, event: &Event) -> (Tone, String) {
+        match event {
+            Event::RunStarted { workflow, revision, build, cluster, by, .. } => {
+                let cluster = cluster.as_ref().map(|id| format!(" on cluster {id}")).unwrap_or_default();
+                (Tone::Person, format!("{by} started {workflow}{cluster} (revision {revision}, windlass {build})"))
+            }
+            Event::RunResumed { incarnation, build, host, pid } => {
+                let what = if std::mem::take(&mut self.fresh) { "driven by" } else { "resumed by" };
+                (Tone::Dim, format!("{what} worker {incarnation}: pid {pid} on {host}, windlass {build}"))
+            }
+            Event::RunParked { why } => (Tone::Bad, format!("parked: {}", park_reason(why))),
+            Event::RunUnparked { by, reason } => (Tone::Person, format!("{by} let the run go on{}", because(reason.as_ref()))),
+            Event::RunCompleted { output } => {
+                let output = if output.as_str() == "null" { String::new() } else { format!(": {}", words::one_line(output.as_str(), 200)) };
+                (Tone::Good, format!("completed{output}"))
+            }
+            Event::RunFailed { error } => (Tone::Bad, format!("failed: {error}")),
+            Event::RunCancelled { error } if error == "cancelled" => (Tone::Bad, "cancelled".to_owned()),
+            Event::RunCancelled { error } => (Tone::Bad, format!("cancelled: {error}")),
+            _ => (Tone::Plain, String::new()),
+        }
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "`say` has sorted the events")]
+    fn of_attempt(&mut self, record: &Record) -> (Tone, String) {
+        match &record.event {
+            Event::ActivityScheduled { command, class, summary, approval, .. } => {
+                self.fresh = false;
+                self.open.insert(command.0, Open { summary: summary.clone(), since: record.at });
+                let approval = approval.as_ref().map(|gate| format!(", approved at gate {gate}")).unwrap_or_default();
+                (Tone::Plain, format!("begin: {summary} [{class}{approval}]"))
+            }
+            Event::ActivityStarted { command, attempt } => (Tone::Plain, format!("attempt {attempt}: {}", self.summary(command.0))),
+            Event::ActivityCompleted { command, attempt, evidence, .. } => {
+                let (summary, took) = self.close(command.0, record.at);
+                let attempts = if *attempt > 1 { format!(", attempt {attempt}") } else { String::new() };
+                let found = evidence.as_ref().map(|seen| format!("\nit had taken effect; seen: {seen}")).unwrap_or_default();
+                (Tone::Good, format!("done: {summary} ({took}{attempts}){found}"))
+            }
+            Event::ActivityRetryScheduled { command, attempt, error, due_at } => {
+                let wait = words::duration(due_at.since(record.at));
+                let due = words::moment_near(*due_at, record.at);
+                let summary = self.summary(command.0);
+                (Tone::Bad, format!("attempt {attempt} failed: {summary}: {error}\nnext attempt at {due}, in {wait}"))
+            }
+            Event::ActivityFailed { command, attempt, error } => {
+                let (summary, took) = self.close(command.0, record.at);
+                (Tone::Bad, format!("failed for good: {summary} ({took}, attempt {attempt}): {error}"))
+            }
+            Event::ActivityInDoubt { command, attempt, reason } => {
+                (Tone::Bad, format!("in doubt: attempt {attempt} of {}: {reason}", self.summary(command.0)))
+            }
+            Event::ActivityProbed { command, verdict, evidence, .. } => {
+                let verdict = match verdict {
+                    ProbeVerdict::DidNotHappen => "it did not happen",
+                    ProbeVerdict::CannotTell => "it cannot be told",
+                };
+                (Tone::Plain, format!("probed {}: {verdict}; seen: {evidence}", self.summary(command.0)))
+            }
+            _ => (Tone::Plain, String::new()),
+        }
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "`say` has sorted the events")]
+    fn of_workflow(&mut self, record: &Record) -> (Tone, String) {
+        match &record.event {
+            Event::TimerStarted { command, due_at, .. } => {
+                let summary = format!("wait until {}", words::moment_near(*due_at, record.at));
+                let text = format!("{summary}, for {}", words::duration(due_at.since(record.at)));
+                self.open.insert(command.0, Open { summary, since: record.at });
+                (Tone::Plain, text)
+            }
+            Event::TimerFired { command } => {
+                let (summary, took) = self.close(command.0, record.at);
+                (Tone::Plain, format!("done: {summary} ({took})"))
+            }
+            Event::CommandCancelled { target, .. } => {
+                let (summary, took) = self.close(target.0, record.at);
+                (Tone::Dim, format!("given up: {summary} ({took})"))
+            }
+            Event::PatchMarked { patch, .. } => (Tone::Dim, format!("runs with change {patch}")),
+            Event::ChangeHeld { key, text, prior, .. } => {
+                (Tone::Plain, format!("temporary change {key} (was {prior}): {text}"))
+            }
+            Event::ChangeGivenBack { key, .. } => (Tone::Good, format!("given back: {key}")),
+            _ => (Tone::Plain, String::new()),
+        }
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "`say` has sorted the events")]
+    fn of_person(&mut self, record: &Record) -> (Tone, String) {
+        match &record.event {
+            Event::SignalAwaited { command, signal, .. } => {
+                let summary = format!("wait for signal {signal}");
+                self.open.insert(command.0, Open { summary: summary.clone(), since: record.at });
+                (Tone::Plain, summary)
+            }
+            Event::SignalReceived { signal, payload, by } => (Tone::Person, format!("{by} sent signal {signal}: {payload}")),
+            Event::GateOpened { gate, text, .. } => (Tone::Person, format!("gate {gate}: {text}")),
+            Event::GateApproved { gate, by, reason, in_advance } => {
+                let early = if *in_advance { " in advance" } else { "" };
+                (Tone::Person, format!("{by} approved gate {gate}{early}{}", because(reason.as_ref())))
+            }
+            Event::GateRejected { gate, by, reason } => {
+                (Tone::Person, format!("{by} rejected gate {gate}{}", because(reason.as_ref())))
+            }
+            Event::CancelRequested { by, reason } => {
+                (Tone::Person, format!("{by} asked to cancel the run{}", because(reason.as_ref())))
+            }
+            _ => (Tone::Plain, String::new()),
+        }
+    }
+
+    fn summary(&self, command: u32) -> &str {
+        self.open.get(&command).map_or("(a step that has ended)", |open| &open.summary)
+    }
+
+    fn close(&mut self, command: u32, at: Timestamp) -> (String, String) {
+        match self.open.remove(&command) {
+            Some(open) => (open.summary, words::duration(at.since(open.since))),
+            None => ("(a step that has ended)".to_owned(), words::duration(std::time::Duration::ZERO)),
+        }
+    }
+}
+
+fn because(reason: Option<&String>) -> String {
+    reason.map(|why| format!(": {why}")).unwrap_or_default()
+}
+
+/// Why a run is parked, in one line.
+pub(crate) fn park_reason(why: &ParkReason) -> String {
+    match why {
+        ParkReason::RetriesExhausted { summary, attempts, error, .. } => {
+            format!("{summary} failed {}: {error}", if *attempts == 1 { "once".to_owned() } else { format!("{attempts} times") })
+        }
+        ParkReason::InDoubt { summary, evidence, .. } => {
+            format!("nobody can tell whether this took effect: {summary}; seen: {evidence}")
+        }
+        ParkReason::Nondeterminism { message } | ParkReason::Unsupported { message } => message.clone(),
+    }
+}

@@ -1,0 +1,8 @@
+//! How runs are shown: for people as a logbook and tables, for programs as JSON.
+
+pub(crate) mod explain;
+pub(crate) mod history;
+pub(crate) mod list;
+pub(crate) mod logbook;
+pub(crate) mod parked;
+pub(crate) mod status;

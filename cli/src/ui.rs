@@ -1,0 +1,98 @@
+//! Where words go: stdout is data, stderr is talk; no colour and no drawing when not a terminal.
+
+use std::io::{IsTerminal, Write};
+
+use clap::ValueEnum;
+use console::{Style, Term};
+use serde::Serialize;
+
+use crate::failure::{Failure, Kind};
+
+/// How data is printed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    #[default]
+    Table,
+    /// For programs.
+    Json,
+    /// For programs and people.
+    Yaml,
+}
+
+/// The two streams, and what may be done with them.
+#[derive(Clone, Debug)]
+pub(crate) struct Ui {
+    pub(crate) format: Format,
+    /// Whether stderr is a terminal that may be drawn on.
+    pub(crate) draws: bool,
+    /// Whether a person can be asked.
+    pub(crate) asks: bool,
+    out_colour: bool,
+    err_colour: bool,
+}
+
+impl Ui {
+    /// Looks at the streams and the environment.
+    pub(crate) fn new(format: Format) -> Self {
+        let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+        let (out, err) = (std::io::stdout().is_terminal(), std::io::stderr().is_terminal());
+        Self {
+            format,
+            draws: err && !dumb,
+            asks: err && std::io::stdin().is_terminal(),
+            out_colour: colour && out && !dumb,
+            err_colour: colour && err && !dumb,
+        }
+    }
+
+    /// Writes data to stdout. A reader that has gone (`| head`) ends the program quietly.
+    pub(crate) fn data(&self, text: &str) -> Result<(), Failure> {
+        let mut out = std::io::stdout().lock();
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            Ok(()) => Ok(()),
+            Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+            Err(e) => Err(Failure::new(Kind::Failed, format!("writing to stdout: {e}"), "make room or choose another place, then retry")),
+        }
+    }
+
+    /// Writes a value to stdout in the structured format that was asked for; as JSON if it was a table.
+    pub(crate) fn value<T: Serialize>(&self, value: &T) -> Result<(), Failure> {
+        let text = match self.format {
+            Format::Table | Format::Json => serde_json::to_string_pretty(value).map(|text| text + "\n").map_err(|e| e.to_string()),
+            Format::Yaml => serde_saphyr::to_string(value).map_err(|e| e.to_string()),
+        };
+        let text = text.map_err(|e| Failure::new(Kind::Failed, format!("the data can't be printed: {e}"), "try `-o table`"))?;
+        self.data(&text)
+    }
+
+    /// Writes one line to stderr.
+    pub(crate) fn talk(&self, line: &str) {
+        // With stderr gone there is nobody left to tell.
+        let _ = writeln!(std::io::stderr().lock(), "{line}");
+    }
+
+    /// Prints an error and the way out of it.
+    pub(crate) fn fail(&self, failure: &Failure) {
+        let red = self.on_err(Style::new().red().bold());
+        self.talk(&format!("{} {}", red.apply_to("error:"), failure.message));
+        self.talk(&format!("next: {}", failure.next));
+    }
+
+    /// A style that holds on stdout only if that shows colours.
+    pub(crate) fn on_out(&self, style: Style) -> Style {
+        style.force_styling(self.out_colour)
+    }
+
+    /// A style that holds on stderr only if that shows colours.
+    pub(crate) fn on_err(&self, style: Style) -> Style {
+        style.for_stderr().force_styling(self.err_colour)
+    }
+
+    /// The columns of the terminal behind stdout; `None` when it is none, so that nothing is cut.
+    pub(crate) fn out_width(&self) -> Option<usize> {
+        let term = Term::stdout();
+        term.features().is_attended().then(|| usize::from(term.size().1))
+    }
+}

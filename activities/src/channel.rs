@@ -53,12 +53,18 @@ fn is_change(version: &ClusterVersion, channel: &Channel) -> Result<bool, Activi
     if version.spec.channel == channel.as_str() {
         return Ok(false);
     }
+    refuse_unoffered(version, channel).map(|()| true)
+}
+
+/// Refuses a channel that the present release is not in, and names those that it is in.
+pub(crate) fn refuse_unoffered(version: &ClusterVersion, channel: &Channel) -> Result<(), ActivityError> {
     let offered = &version.status.desired.channels;
     // An empty list says that nothing is known, not that nothing is offered.
     if offered.is_empty() || offered.iter().any(|name| name == channel.as_str()) {
-        return Ok(true);
+        return Ok(());
     }
-    let message = format!("{} is not in channel {channel}; choose one of {}", version.status.desired.version, offered.join(", "));
+    let release = &version.status.desired.version;
+    let message = format!("{release} is not in channel {channel}; choose one of {}", offered.join(", "));
     Err(ActivityError::permanent("channel-not-offered", message))
 }
 

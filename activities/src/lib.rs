@@ -3,6 +3,7 @@
 //! A [`Cluster`] is what activities work on: a kube client bound to the cluster's id, with a budget of calls, a deadline
 //! on each, and one set of watches that every wait shares.
 
+pub mod admin_ack;
 mod cache;
 pub mod channel;
 mod cluster;
@@ -10,15 +11,19 @@ pub mod condition;
 mod connect;
 pub mod drain;
 mod error;
+pub mod graph;
 mod ids;
 mod limiter;
 mod link;
 pub mod machine_health;
 pub mod pool;
+pub mod preflight;
+pub mod rbac;
 pub mod release;
 mod server_time;
 mod snapshot;
 pub mod update;
+pub mod verify;
 pub mod views;
 mod wait;
 

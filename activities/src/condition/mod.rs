@@ -12,6 +12,7 @@ mod updates;
 mod verdict;
 
 pub use control_plane::control_plane_done;
+pub(crate) use nodes::{configuring, not_ready};
 pub use nodes::{drains_blocked, nodes_healthy};
 pub use operators::{operator_troubles, operators_healthy};
 pub use pools::{others_paused, pool_paused, pool_rolled_out, pool_troubles};

@@ -64,6 +64,8 @@ pub struct NodeInfo {
     pub boot_id: String,
     /// `v1.29.6+…`.
     pub kubelet_version: String,
+    /// Its processor architecture, as Go names it: `amd64`.
+    pub architecture: String,
     /// The operating system's own name.
     pub os_image: String,
 }

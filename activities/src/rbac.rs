@@ -1,0 +1,142 @@
+//! The permissions that activities need, so that they can be asked for before a run and named when one is missing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+use windlass_engine::{Activity, ActivityName};
+
+/// One permission.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Permission {
+    /// The verb.
+    pub verb: &'static str,
+    /// The API group; empty for the core group.
+    pub group: &'static str,
+    /// The resource, plural.
+    pub resource: &'static str,
+    /// The namespace; none for cluster-wide permissions.
+    pub namespace: Option<&'static str>,
+}
+
+const fn on(verb: &'static str, group: &'static str, resource: &'static str) -> Permission {
+    Permission { verb, group, resource, namespace: None }
+}
+
+const fn within(namespace: &'static str, verb: &'static str, group: &'static str, resource: &'static str) -> Permission {
+    Permission { verb, group, resource, namespace: Some(namespace) }
+}
+
+const CONFIG: &str = "config.openshift.io";
+const MACHINE_CONFIG: &str = "machineconfiguration.openshift.io";
+const MACHINE: &str = "machine.openshift.io";
+const MACHINES: &str = "openshift-machine-api";
+
+const READ_VERSION: Permission = on("get", CONFIG, "clusterversions");
+const PATCH_VERSION: Permission = on("patch", CONFIG, "clusterversions");
+const READ_POOL: Permission = on("get", MACHINE_CONFIG, "machineconfigpools");
+const LIST_POOLS: Permission = on("list", MACHINE_CONFIG, "machineconfigpools");
+const PATCH_POOL: Permission = on("patch", MACHINE_CONFIG, "machineconfigpools");
+const LIST_HEALTH_CHECKS: Permission = within(MACHINES, "list", MACHINE, "machinehealthchecks");
+const READ_GATES: [Permission; 2] =
+    [within("openshift-config-managed", "get", "", "configmaps"), within("openshift-config", "get", "", "configmaps")];
+
+/// What the shared watches need, and a look at a drain that does not end.
+const WAIT: [Permission; 11] = [
+    READ_VERSION,
+    on("list", CONFIG, "clusterversions"),
+    on("watch", CONFIG, "clusterversions"),
+    on("list", CONFIG, "clusteroperators"),
+    on("watch", CONFIG, "clusteroperators"),
+    LIST_POOLS,
+    on("watch", MACHINE_CONFIG, "machineconfigpools"),
+    on("list", "", "nodes"),
+    on("watch", "", "nodes"),
+    on("list", "", "pods"),
+    on("list", "policy", "poddisruptionbudgets"),
+];
+
+const PREFLIGHT: [Permission; 12] = [
+    READ_VERSION,
+    on("list", CONFIG, "clusteroperators"),
+    LIST_POOLS,
+    on("list", "", "nodes"),
+    on("list", "", "pods"),
+    on("list", "policy", "poddisruptionbudgets"),
+    on("list", "certificates.k8s.io", "certificatesigningrequests"),
+    on("list", "apiserver.openshift.io", "apirequestcounts"),
+    LIST_HEALTH_CHECKS,
+    within("openshift-kube-apiserver-operator", "get", "", "secrets"),
+    within("openshift-kube-controller-manager-operator", "get", "", "secrets"),
+    READ_GATES[0],
+];
+
+/// The permissions that an activity needs; none is known for names that are not activities on clusters.
+pub fn needed_by(activity: &str) -> Option<Vec<Permission>> {
+    let table: [(ActivityName, &[&[Permission]]); 20] = [
+        (crate::preflight::Preflight::NAME, &[&PREFLIGHT, &READ_GATES]),
+        (crate::release::ResolvePath::NAME, &[&[READ_VERSION, on("list", "", "nodes")]]),
+        (crate::release::ResolveHop::NAME, &[&[READ_VERSION]]),
+        (crate::channel::SetChannel::NAME, &[&[READ_VERSION, PATCH_VERSION]]),
+        (crate::channel::AwaitUpdatesRetrieved::NAME, &[&WAIT]),
+        (crate::machine_health::ListHealthChecks::NAME, &[&[LIST_HEALTH_CHECKS]]),
+        (crate::machine_health::PauseHealthCheck::NAME, &[&HOLD_HEALTH_CHECK]),
+        (crate::machine_health::ResumeHealthCheck::NAME, &[&HOLD_HEALTH_CHECK]),
+        (crate::pool::ListPools::NAME, &[&[LIST_POOLS]]),
+        (crate::pool::PausePool::NAME, &[&[READ_POOL, PATCH_POOL]]),
+        (crate::pool::ReleasePool::NAME, &[&[READ_POOL, PATCH_POOL]]),
+        (crate::pool::ReturnPool::NAME, &[&[READ_POOL, PATCH_POOL]]),
+        (crate::pool::AwaitPool::NAME, &[&WAIT]),
+        (crate::update::ReadUpdateState::NAME, &[&[READ_VERSION]]),
+        (crate::update::RequestUpdate::NAME, &[&[READ_VERSION, PATCH_VERSION]]),
+        (crate::update::AwaitControlPlane::NAME, &[&WAIT]),
+        (crate::admin_ack::ReadGates::NAME, &[&[READ_VERSION], &READ_GATES]),
+        (crate::admin_ack::AcknowledgeGate::NAME, &[&READ_GATES, &ANSWER_GATES]),
+        (crate::verify::CheckHealth::NAME, &[&WAIT]),
+        (crate::verify::FinalVerification::NAME, &[&WAIT, &[LIST_HEALTH_CHECKS]]),
+    ];
+    let (_, permissions) = table.into_iter().find(|(name, _)| name.as_str() == activity)?;
+    Some(permissions.concat())
+}
+
+const HOLD_HEALTH_CHECK: [Permission; 2] =
+    [within(MACHINES, "get", MACHINE, "machinehealthchecks"), within(MACHINES, "patch", MACHINE, "machinehealthchecks")];
+const ANSWER_GATES: [Permission; 2] =
+    [within("openshift-config", "patch", "", "configmaps"), within("openshift-config", "create", "", "configmaps")];
+
+/// The cluster role, and one role a namespace, that grant what the named activities need; ready to apply.
+pub fn roles<'a>(activities: impl IntoIterator<Item = &'a str>) -> Vec<Value> {
+    let mut verbs: BTreeMap<Option<&str>, BTreeMap<(&str, &str), BTreeSet<&str>>> = BTreeMap::new();
+    for permission in activities.into_iter().filter_map(needed_by).flatten() {
+        let rules = verbs.entry(permission.namespace).or_default();
+        rules.entry((permission.group, permission.resource)).or_default().insert(permission.verb);
+    }
+    verbs.into_iter().map(|(namespace, rules)| role(namespace, rules)).collect()
+}
+
+fn role(namespace: Option<&str>, rules: BTreeMap<(&str, &str), BTreeSet<&str>>) -> Value {
+    let rule = |((group, resource), verbs): ((&str, &str), BTreeSet<&str>)| json!({"apiGroups": [group], "resources": [resource], "verbs": verbs});
+    let rules: Vec<Value> = rules.into_iter().map(rule).collect();
+    let api = "rbac.authorization.k8s.io/v1";
+    match namespace {
+        None => json!({"apiVersion": api, "kind": "ClusterRole", "metadata": {"name": "windlass"}, "rules": rules}),
+        Some(namespace) => {
+            json!({"apiVersion": api, "kind": "Role", "metadata": {"name": "windlass", "namespace": namespace}, "rules": rules})
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roles_are_gathered_by_namespace_and_resource() {
+        let roles = roles(["pause-pool", "list-pools", "resume-health-check", "not-an-activity"]);
+        let rule =
+            |group: &str, resource: &str, verbs: &[&str]| json!({"apiGroups": [group], "resources": [resource], "verbs": verbs});
+        assert_eq!(roles[0]["rules"], json!([rule(MACHINE_CONFIG, "machineconfigpools", &["get", "list", "patch"])]));
+        assert_eq!(roles[1]["metadata"]["namespace"], MACHINES);
+        assert_eq!(roles[1]["rules"], json!([rule(MACHINE, "machinehealthchecks", &["get", "patch"])]));
+        assert_eq!(roles.len(), 2);
+    }
+}

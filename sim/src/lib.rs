@@ -2,16 +2,26 @@
 
 pub mod api;
 pub mod audit;
+pub mod check;
 pub mod clock;
+mod controllers;
 pub mod faults;
 pub mod rng;
+pub mod scenario;
 pub mod serve;
+mod sim;
 pub mod store;
+mod world;
 
 pub use api::ApiService;
 pub use audit::{Audit, AuditRecord};
 pub use clock::SimClock;
+pub use controllers::ledger;
 pub use faults::FaultScript;
 pub use rng::Rng;
+pub use scenario::Scenario;
 pub use serve::Server;
+pub use sim::Sim;
 pub use store::Store;
+pub use world::shape::ClusterShape;
+pub use world::{graph, shape};

@@ -212,7 +212,10 @@ impl WorldFault {
             | Self::PoolDegraded { minutes, .. }
             | Self::PoolPaused { minutes, .. }
             | Self::EtcdSlow { minutes, .. } => *minutes,
-            Self::OperatorSlow { .. } | Self::EdgeWithdrawn { .. } | Self::MachineConfigAdded { .. } | Self::SignerEnds { .. } => None,
+            Self::OperatorSlow { .. }
+            | Self::EdgeWithdrawn { .. }
+            | Self::MachineConfigAdded { .. }
+            | Self::SignerEnds { .. } => None,
         }
     }
 }
@@ -253,7 +256,12 @@ impl Scenario {
     pub fn harsh() -> Self {
         let on = |update, after_minutes| When { update: Some(update), after_minutes };
         let world = vec![
-            WorldFault::UpdateRefused { when: When::default(), reason: Refusal::RetrievePayload, version: None, minutes: Some(12.0) },
+            WorldFault::UpdateRefused {
+                when: When::default(),
+                reason: Refusal::RetrievePayload,
+                version: None,
+                minutes: Some(12.0),
+            },
             WorldFault::EtcdSlow { when: on(1, 0.0), factor: 1.5, minutes: Some(30.0) },
             WorldFault::OperatorSlow { when: on(1, 0.0), operator: "kube-apiserver".into(), minutes: 35.0 },
             WorldFault::NodeStuck { when: on(1, 0.0), node: "master/1".into(), minutes: Some(19.0) },

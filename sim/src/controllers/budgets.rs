@@ -31,8 +31,12 @@ impl Controller for Budgets {
                 continue;
             }
             let selector = &budget["spec"]["selector"];
-            let pods: Vec<&Pod> =
-                cx.mirror.pods_in(ns).map(|(_, pod)| pod).filter(|p| selects(selector, &p.object["metadata"]["labels"])).collect();
+            let pods: Vec<&Pod> = cx
+                .mirror
+                .pods_in(ns)
+                .map(|(_, pod)| pod)
+                .filter(|p| selects(selector, &p.object["metadata"]["labels"]))
+                .collect();
             let healthy = pods.iter().filter(|p| p.ready && !p.terminating).count();
             let (expected, now) = (expected(cx, ns, &pods), cx.now);
             cx.modify(&PDBS, Some(ns), name(&budget), |b| apply(b, expected, healthy, now));

@@ -118,11 +118,14 @@ impl Controller for Disruptions {
             if cx.shared.board.slots[index].1 == state {
                 cx.shared.board.slots[index].1 = next;
             }
-            due = earlier(due, match next {
-                State::Waiting => begins(cx, fault.when()),
-                State::Active { until } => until,
-                State::Over => None,
-            });
+            due = earlier(
+                due,
+                match next {
+                    State::Waiting => begins(cx, fault.when()),
+                    State::Active { until } => until,
+                    State::Over => None,
+                },
+            );
         }
         due
     }
@@ -170,7 +173,7 @@ fn begin(cx: &mut Cx<'_>, fault: &WorldFault) {
         }
         WorldFault::PoolDegraded { pool, reason, .. } => break_node(cx, pool, reason),
         WorldFault::EdgeWithdrawn { from, to, .. } => {
-            cx.shared.graph.withdraw(from, to);
+            cx.shared.withdraw(from, to);
             cx.shared.wake("cvo");
         }
         WorldFault::MachineConfigAdded { pool, .. } => {
@@ -272,9 +275,11 @@ fn owner(kind: &str, object: &serde_json::Value) -> serde_json::Value {
 /// Lets the first settled node of a pool report an error.
 fn break_node(cx: &Cx<'_>, pool: &str, reason: &str) {
     let prefix = format!("rendered-{pool}-");
-    let settled = cx.mirror.nodes.iter().find(|(_, n)| {
-        annotation(n, &mco("currentConfig")).starts_with(&prefix) && annotation(n, &mco("state")) == "Done"
-    });
+    let settled = cx
+        .mirror
+        .nodes
+        .iter()
+        .find(|(_, n)| annotation(n, &mco("currentConfig")).starts_with(&prefix) && annotation(n, &mco("state")) == "Done");
     let Some((node, _)) = settled else { return };
     cx.modify(&NODES, None, node, |n| {
         annotate(n, &mco("state"), "Degraded");

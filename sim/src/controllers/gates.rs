@@ -47,11 +47,17 @@ fn olm(cx: &Cx<'_>, minor: u64) -> Option<Said> {
         .filter_map(|csv| {
             let max = max_openshift(csv)?;
             let capped = parse(&format!("{max}.0")).minor <= minor;
-            capped.then(|| format!("{}/{} is incompatible with OpenShift minor versions greater than {max}", namespace(csv), name(csv)))
+            capped.then(|| {
+                format!("{}/{} is incompatible with OpenShift minor versions greater than {max}", namespace(csv), name(csv))
+            })
         })
         .collect();
     (!blocking.is_empty()).then(|| {
-        let message = format!("ClusterServiceVersions blocking minor version upgrades to 4.{} or higher:\n- {}", minor + 1, blocking.join("\n- "));
+        let message = format!(
+            "ClusterServiceVersions blocking minor version upgrades to 4.{} or higher:\n- {}",
+            minor + 1,
+            blocking.join("\n- ")
+        );
         Said::new("False", "IncompatibleOperatorsInstalled", message)
     })
 }

@@ -94,7 +94,12 @@ impl Machines {
         let gone_at = cx.in_seconds(self.rng.range(60..150));
         let by_health_check = self.remediated.contains(&machine_name);
         let node = text(machine, "/status/nodeRef/name").to_owned();
-        cx.shared.ledger().machine_deletions.push(MachineDeletion { machine: machine_name.clone(), node, at: cx.now, by_health_check });
+        cx.shared.ledger().machine_deletions.push(MachineDeletion {
+            machine: machine_name.clone(),
+            node,
+            at: cx.now,
+            by_health_check,
+        });
         cx.modify(&MACHINES, Some(MACHINE_API), &machine_name, |m| m["status"]["phase"] = json!("Deleting"));
         self.leaving.insert(machine_name, gone_at);
     }
@@ -134,8 +139,7 @@ impl Machines {
         let (pool, zone) = pool_and_zone(cx, name(set));
         let Some(release) = initial_release(cx, &pool) else { return };
         let index = ["a", "b", "c"].iter().position(|z| zone.ends_with(z)).unwrap_or(0);
-        let plan =
-            NodePlan { name: "", pool: &pool, index, machine: &machine, config: "", release: &release.1, now: cx.now };
+        let plan = NodePlan { name: "", pool: &pool, index, machine: &machine, config: "", release: &release.1, now: cx.now };
         let mut object = machine_object(&plan);
         object["status"] = json!({ "phase": "Provisioning" });
         object["metadata"]["ownerReferences"] = json!([{ "apiVersion": "machine.openshift.io/v1beta1", "kind": "MachineSet",

@@ -19,6 +19,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 
+use crate::api::ApiService;
 use crate::rng::Rng;
 use crate::scenario::WorldFault;
 use crate::store::{Resource, Store};
@@ -55,8 +56,11 @@ struct Cx<'a> {
 
 /// What controllers know beside the stored objects: the hardware, the faults, the update service.
 struct Shared {
+    api: ApiService,
     shape: ClusterShape,
     graph: UpdateGraph,
+    /// The same graph, where the update service reads it.
+    published: Arc<Mutex<UpdateGraph>>,
     board: Board,
     hosts: BTreeMap<String, Host>,
     ledger: Arc<Mutex<Ledger>>,
@@ -68,6 +72,12 @@ struct Shared {
 impl Shared {
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes an update back.
+    fn withdraw(&mut self, from: &str, to: &str) {
+        self.graph.withdraw(from, to);
+        self.published.lock().unwrap_or_else(PoisonError::into_inner).withdraw(from, to);
     }
 
     /// Lets a controller run in the next pass.
@@ -134,12 +144,14 @@ struct Slot {
 impl Controllers {
     /// The controllers of a cluster whose objects are stored already.
     pub(crate) fn new(
-        store: Store,
+        api: ApiService,
         shape: ClusterShape,
-        graph: UpdateGraph,
+        published: Arc<Mutex<UpdateGraph>>,
         faults: Vec<WorldFault>,
         ledger: Arc<Mutex<Ledger>>,
     ) -> Self {
+        let store = api.store().clone();
+        let graph = published.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let started = store.clock().now();
         let rng = Rng::new(shape.seed).fork("controllers");
         let all: Vec<Box<dyn Controller>> = vec![
@@ -158,7 +170,8 @@ impl Controllers {
         let mirror = Mirror::new(&store);
         let board = Board::new(faults);
         let hosts = mirror.nodes.keys().map(|name| (name.clone(), Host::default())).collect();
-        let shared = Shared { shape, graph, board, hosts, ledger, started, accepted: vec![], wake: BTreeSet::new() };
+        let shared =
+            Shared { api, shape, graph, published, board, hosts, ledger, started, accepted: vec![], wake: BTreeSet::new() };
         Self { store, mirror, shared, slots }
     }
 

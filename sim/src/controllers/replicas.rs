@@ -9,8 +9,8 @@ use super::mirror::{News, Pod, PodKey};
 use super::{Controller, Cx, earlier};
 use crate::clock::rfc3339;
 use crate::rng::Rng;
-use crate::store::resources::{DEPLOYMENTS, PODS, REPLICASETS};
 use crate::store::Preconditions;
+use crate::store::resources::{DEPLOYMENTS, PODS, REPLICASETS};
 use crate::world::json::{cordoned, name, namespace, node_ready, text};
 use crate::world::workloads::{pod_of, start};
 
@@ -35,7 +35,10 @@ impl Controller for Replicas {
     }
 
     fn concerns(&self, news: &News) -> bool {
-        !news.pods.is_empty() || news.of(&DEPLOYMENTS) || news.of(&REPLICASETS) || (!news.nodes.is_empty() && !self.unplaced.is_empty())
+        !news.pods.is_empty()
+            || news.of(&DEPLOYMENTS)
+            || news.of(&REPLICASETS)
+            || (!news.nodes.is_empty() && !self.unplaced.is_empty())
     }
 
     fn reconcile(&mut self, cx: &mut Cx<'_>) -> Option<DateTime<Utc>> {
@@ -138,9 +141,12 @@ impl Replicas {
 /// The node for a pod: ready, schedulable, selected, and with the fewest pods of the same owner, then of all.
 fn choose(cx: &Cx<'_>, ns: &str, pod: &Pod) -> Option<String> {
     let siblings: Vec<&str> = match &pod.owner {
-        Some((_, owner)) => {
-            cx.mirror.pods_of(&(ns.to_owned(), owner.clone())).filter(|(_, p)| !p.terminating).map(|(_, p)| p.node.as_str()).collect()
-        }
+        Some((_, owner)) => cx
+            .mirror
+            .pods_of(&(ns.to_owned(), owner.clone()))
+            .filter(|(_, p)| !p.terminating)
+            .map(|(_, p)| p.node.as_str())
+            .collect(),
         None => vec![],
     };
     let fits = cx.mirror.nodes.iter().filter(|(_, node)| node_ready(node) && !cordoned(node) && admits(node, &pod.object));
@@ -153,7 +159,9 @@ fn admits(node: &Value, pod: &Value) -> bool {
     let labels = &node["metadata"]["labels"];
     let selected = pod["spec"]["nodeSelector"].as_object().is_none_or(|s| s.iter().all(|(k, v)| labels.get(k) == Some(v)));
     let tolerated = |taint: &Value| {
-        pod["spec"]["tolerations"].as_array().is_some_and(|all| all.iter().any(|t| t["key"].is_null() || t["key"] == taint["key"]))
+        pod["spec"]["tolerations"]
+            .as_array()
+            .is_some_and(|all| all.iter().any(|t| t["key"].is_null() || t["key"] == taint["key"]))
     };
     selected && node["spec"]["taints"].as_array().is_none_or(|taints| taints.iter().all(tolerated))
 }

@@ -23,7 +23,8 @@ pub(crate) const SIGNER_LIFE_DAYS: i64 = 365;
 
 pub(super) fn namespaces() -> Vec<Draft> {
     let platform = OPERATORS.iter().flat_map(|o| o.namespaces.iter().copied());
-    let others = ["default", "kube-system", "openshift", "openshift-config", "openshift-config-managed", "openshift-cluster-version"];
+    let others =
+        ["default", "kube-system", "openshift", "openshift-config", "openshift-config-managed", "openshift-cluster-version"];
     let mut names: Vec<&str> = platform.chain(others).collect();
     names.sort_unstable();
     names.dedup();
@@ -51,7 +52,10 @@ pub(super) fn drafts(plan: &mut Plan<'_>) -> Vec<Draft> {
                 "byUser": [{ "username": api.user, "userAgent": "traffic-shaper/v0.3", "requestCount": api.requests,
                     "byVerb": [{ "verb": "list", "requestCount": api.requests }] }] }] }],
         });
-        Draft::new(APIREQUESTCOUNTS, json!({ "metadata": { "name": api.name }, "spec": { "numberOfUsersToReport": 10 }, "status": status }))
+        Draft::new(
+            APIREQUESTCOUNTS,
+            json!({ "metadata": { "name": api.name }, "spec": { "numberOfUsersToReport": 10 }, "status": status }),
+        )
     }));
     for op in &plan.shape.installed_operators {
         let properties = op.max_openshift.iter().map(|max| json!({ "type": "olm.maxOpenShiftVersion", "value": max }));

@@ -223,9 +223,15 @@ fn risks(from: &Version, to: &Version, y: u64) -> Vec<Risk> {
         applies,
     };
     match (from.minor.abs_diff(y), to.minor.abs_diff(y), to.patch) {
-        (0, 1, 9) => vec![risk("AzureRegistryImagePreservation", "Clusters on Azure may lose their registry's storage account.", Applies::No)],
+        (0, 1, 9) => vec![risk(
+            "AzureRegistryImagePreservation",
+            "Clusters on Azure may lose their registry's storage account.",
+            Applies::No,
+        )],
         (0, 1, 10) => vec![risk("MonitoringConfigReset", "A custom monitoring configuration may be reset.", Applies::Unknown)],
-        (1, 2, 6) => vec![risk("OVNNorthdLeak", "ovn-northd may run out of memory on clusters of this network type.", Applies::Yes)],
+        (1, 2, 6) => {
+            vec![risk("OVNNorthdLeak", "ovn-northd may run out of memory on clusters of this network type.", Applies::Yes)]
+        }
         _ => vec![],
     }
 }

@@ -58,9 +58,17 @@ pub(super) fn drafts(plan: &mut Plan<'_>) -> Vec<Draft> {
         for index in 0..count {
             let name = format!("{pool}-{index}");
             let set = machine_set(&plan.infra, &pool, zone(index));
-            let machine = if pool == "master" { format!("{}-master-{index}", plan.infra) } else { format!("{set}-{}", plan.rng.suffix()) };
-            let node =
-                NodePlan { name: &name, pool: &pool, index, machine: &machine, config: &config, release: &plan.release, now: plan.now };
+            let machine =
+                if pool == "master" { format!("{}-master-{index}", plan.infra) } else { format!("{set}-{}", plan.rng.suffix()) };
+            let node = NodePlan {
+                name: &name,
+                pool: &pool,
+                index,
+                machine: &machine,
+                config: &config,
+                release: &plan.release,
+                now: plan.now,
+            };
             let machine = Draft::new(MACHINES, machine_object(&node));
             all.push(if pool == "master" { machine } else { machine.owned_by(&MACHINESETS, MACHINE_API, &set) });
             let object = node_object(&node, &mut plan.rng);
@@ -213,7 +221,8 @@ fn health_checks(plan: &Plan<'_>) -> Vec<Draft> {
     let Some(minutes) = plan.shape.health_check_minutes else { return vec![] };
     let timeout = format!("{}s", minutes * 60);
     let check = |name: &str, selector: Value, conditions: Value, most: &str| {
-        let spec = json!({ "selector": selector, "unhealthyConditions": conditions, "maxUnhealthy": most, "nodeStartupTimeout": "10m" });
+        let spec =
+            json!({ "selector": selector, "unhealthyConditions": conditions, "maxUnhealthy": most, "nodeStartupTimeout": "10m" });
         let workers = plan.shape.workers();
         let status = json!({ "expectedMachines": workers, "currentHealthy": workers, "remediationsAllowed": workers });
         Draft::new(

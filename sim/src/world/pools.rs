@@ -16,7 +16,8 @@ pub(crate) const ROLE: &str = "machineconfiguration.openshift.io/role";
 pub(crate) const RELEASE: &str = "machineconfiguration.openshift.io/release-image-version";
 
 pub(super) fn drafts(plan: &mut Plan<'_>) -> Vec<Draft> {
-    let mut all: Vec<Draft> = roles(plan).iter().flat_map(|role| sources(role)).map(|mc| Draft::new(MACHINECONFIGS, mc)).collect();
+    let mut all: Vec<Draft> =
+        roles(plan).iter().flat_map(|role| sources(role)).map(|mc| Draft::new(MACHINECONFIGS, mc)).collect();
     let sources: Vec<Value> = all.iter().map(|d| d.object.clone()).collect();
     let master = PoolShape::new("master", plan.shape.control_plane);
     for pool in std::iter::once(&master).chain(&plan.shape.pools) {
@@ -114,7 +115,8 @@ pub(crate) fn rendered_object<'a>(pool: &Value, all: impl IntoIterator<Item = &'
 
 /// `spec.configuration` of a pool for what it renders.
 pub(crate) fn configuration(rendered: &Value, sources: &[&Value]) -> Value {
-    let source = |mc: &&Value| json!({ "apiVersion": "machineconfiguration.openshift.io/v1", "kind": "MachineConfig", "name": name(mc) });
+    let source =
+        |mc: &&Value| json!({ "apiVersion": "machineconfiguration.openshift.io/v1", "kind": "MachineConfig", "name": name(mc) });
     json!({ "name": name(rendered), "source": sources.iter().map(source).collect::<Vec<_>>() })
 }
 

@@ -24,8 +24,7 @@ fn cluster_version(plan: &mut Plan<'_>) -> Value {
     let channel = plan.shape.channel.clone();
     let mut spec = json!({ "channel": channel, "clusterID": plan.rng.uuid().to_string() });
     if plan.shape.overrides {
-        spec["overrides"] =
-            json!([{ "group": "apps", "kind": "Deployment", "namespace": "openshift-network-operator", "name": "network-operator", "unmanaged": true }]);
+        spec["overrides"] = json!([{ "group": "apps", "kind": "Deployment", "namespace": "openshift-network-operator", "name": "network-operator", "unmanaged": true }]);
     }
     let mut object = json!({
         "metadata": { "name": "version" },
@@ -67,8 +66,20 @@ pub(crate) fn version_hash(release: &Release) -> String {
 }
 
 const CAPABILITIES: [&str; 14] = [
-    "Build", "CSISnapshot", "CloudControllerManager", "CloudCredential", "Console", "DeploymentConfig", "ImageRegistry", "Ingress",
-    "Insights", "MachineAPI", "NodeTuning", "OperatorLifecycleManager", "Storage", "marketplace",
+    "Build",
+    "CSISnapshot",
+    "CloudControllerManager",
+    "CloudCredential",
+    "Console",
+    "DeploymentConfig",
+    "ImageRegistry",
+    "Ingress",
+    "Insights",
+    "MachineAPI",
+    "NodeTuning",
+    "OperatorLifecycleManager",
+    "Storage",
+    "marketplace",
 ];
 
 fn history(plan: &Plan<'_>) -> Value {
@@ -76,7 +87,11 @@ fn history(plan: &Plan<'_>) -> Value {
         json!({ "state": "Completed", "startedTime": plan.ago(age), "completionTime": plan.ago(age - TimeDelta::minutes(64)),
             "version": release.version, "image": release.image(), "verified": verified })
     };
-    let older = plan.graph.releases.iter().filter(|r| r.semver() < plan.release.semver() && r.semver().minor == plan.release.semver().minor);
+    let older = plan
+        .graph
+        .releases
+        .iter()
+        .filter(|r| r.semver() < plan.release.semver() && r.semver().minor == plan.release.semver().minor);
     let mut all = vec![entry(&plan.release, RELEASE_AGE, true)];
     all.extend(older.max_by_key(|r| r.semver()).map(|first| entry(first, CLUSTER_AGE, false)));
     Value::Array(all)

@@ -169,10 +169,8 @@ fn deployment_drafts(plan: &mut Plan<'_>, workload: &Workload, nodes: &[&String]
     let (deployment, set) = deployment_objects(workload);
     let set_name = super::json::name(&set).to_owned();
     let template = set["spec"]["template"].clone();
-    let mut all = vec![
-        Draft::new(DEPLOYMENTS, deployment),
-        Draft::new(REPLICASETS, set).owned_by(&DEPLOYMENTS, ns, &workload.name),
-    ];
+    let mut all =
+        vec![Draft::new(DEPLOYMENTS, deployment), Draft::new(REPLICASETS, set).owned_by(&DEPLOYMENTS, ns, &workload.name)];
     let offset = usize::try_from(plan.rng.range(0..nodes.len().max(1) as u64)).unwrap_or(0);
     for i in 0..workload.replicas {
         let mut pod = pod_of(&template, ns, &format!("{set_name}-{}", plan.rng.suffix()));
@@ -194,7 +192,8 @@ pub(crate) fn deployment_objects(workload: &Workload) -> (Value, Value) {
     if role == "master" {
         spec["tolerations"] = json!([{ "key": "node-role.kubernetes.io/master", "operator": "Exists" }]);
     }
-    let status = json!({ "replicas": replicas, "readyReplicas": replicas, "availableReplicas": replicas, "observedGeneration": 1 });
+    let status =
+        json!({ "replicas": replicas, "readyReplicas": replicas, "availableReplicas": replicas, "observedGeneration": 1 });
     let mut deployment = json!({
         "metadata": { "name": name, "namespace": namespace, "labels": labels, "annotations": { "deployment.kubernetes.io/revision": "1" } },
         "spec": { "replicas": replicas, "selector": { "matchLabels": labels }, "template": { "metadata": { "labels": labels }, "spec": spec } },
@@ -240,9 +239,10 @@ pub(crate) fn start(pod: &mut Value, node: &str, at: &str) {
     let name = pod["spec"]["containers"][0]["name"].clone();
     let image = pod["spec"]["containers"][0]["image"].clone();
     let condition = |kind: &str| json!({ "type": kind, "status": "True", "lastTransitionTime": at });
+    let conditions = ["Initialized", "Ready", "ContainersReady", "PodScheduled"].map(condition);
     pod["status"] = json!({
         "phase": "Running", "startTime": at, "hostIP": "10.0.0.1", "podIP": "10.128.0.1", "qosClass": "Burstable",
-        "conditions": ["Initialized", "Ready", "ContainersReady", "PodScheduled"].map(condition),
+        "conditions": conditions,
         "containerStatuses": [{ "name": name, "image": image, "imageID": "", "ready": true, "started": true, "restartCount": 0,
             "state": { "running": { "startedAt": at } } }],
     });

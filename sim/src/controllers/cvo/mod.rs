@@ -144,7 +144,8 @@ impl Cvo {
             _ => {
                 self.load = None;
                 let known = cx.shared.graph.by_image(current).cloned();
-                let release = known.unwrap_or_else(|| Release { version: text(version, "/status/desired/version").into(), channels: vec![] });
+                let release = known
+                    .unwrap_or_else(|| Release { version: text(version, "/status/desired/version").into(), channels: vec![] });
                 let said = Said::new("True", "PayloadLoaded", payload_loaded(&release));
                 write(cx, |v| set_condition(v, "ReleaseAccepted", &said, cx.now));
             }
@@ -156,7 +157,8 @@ impl Cvo {
         if !request.image.is_empty() {
             return Ok(cx.shared.graph.by_image(&request.image).cloned());
         }
-        let listed = |list: &Value, at: &str| list.as_array().is_some_and(|all| all.iter().any(|u| text(u, at) == request.version));
+        let listed =
+            |list: &Value, at: &str| list.as_array().is_some_and(|all| all.iter().any(|u| text(u, at) == request.version));
         let status = &version["status"];
         let known = listed(&status["availableUpdates"], "/version")
             || listed(&status["conditionalUpdates"], "/release/version")
@@ -207,9 +209,10 @@ impl Cvo {
             return Some(match scripted {
                 Refusal::RetrievePayload => (RETRIEVE, retrieval_failed(&load.request, &image)),
                 Refusal::VerifyPayloadVersion => (VERIFY, verification_failed(&image, asked, "0.0.1-snapshot")),
-                Refusal::LoadPayload => {
-                    ("LoadPayload", format!("Loading payload failed version=\"{asked}\" image=\"{image}\" failure=unable to read manifests"))
-                }
+                Refusal::LoadPayload => (
+                    "LoadPayload",
+                    format!("Loading payload failed version=\"{asked}\" image=\"{image}\" failure=unable to read manifests"),
+                ),
             });
         }
         if !asked.is_empty() && *asked != release.version {
@@ -223,7 +226,11 @@ impl Cvo {
         (!unmet.is_empty()).then(|| {
             let all: Vec<String> = unmet.iter().map(preconditions::Unmet::sentence).collect();
             let what = format!("Preconditions failed for payload loaded version=\"{}\" image=\"{image}\": ", release.version);
-            let list = if let [one] = all.as_slice() { one.clone() } else { format!("Multiple precondition checks failed:\n* {}", all.join("\n* ")) };
+            let list = if let [one] = all.as_slice() {
+                one.clone()
+            } else {
+                format!("Multiple precondition checks failed:\n* {}", all.join("\n* "))
+            };
             (PRECONDITIONS, what + &list)
         })
     }
@@ -334,7 +341,10 @@ impl Cvo {
                     let list = all.join(", ");
                     let reason = if all.len() == 1 { "ClusterOperatorDegraded" } else { "ClusterOperatorsDegraded" };
                     let message = format!("Error while reconciling {version}: the cluster operator {list} is degraded");
-                    (Said::new("True", reason, format!("Cluster operator {list} is degraded")), Said::new("False", reason, message))
+                    (
+                        Said::new("True", reason, format!("Cluster operator {list} is degraded")),
+                        Said::new("False", reason, message),
+                    )
                 }
             };
             set_condition(v, "Failing", &fails, cx.now);

@@ -25,7 +25,8 @@ pub(super) fn objections(cx: &Cx<'_>, version: &Value) -> Option<(String, String
     found.extend(operators(cx));
     let overridden = version["spec"]["overrides"].as_array().is_some_and(|all| all.iter().any(|o| o["unmanaged"] == true));
     if overridden {
-        let message = "Disabling ownership via cluster version overrides prevents upgrades. Please remove overrides before continuing.";
+        let message =
+            "Disabling ownership via cluster version overrides prevents upgrades. Please remove overrides before continuing.";
         found.push(("ClusterVersionOverridesSet".into(), message.into()));
     }
     match found.len() {
@@ -33,7 +34,8 @@ pub(super) fn objections(cx: &Cx<'_>, version: &Value) -> Option<(String, String
         1 => found.pop(),
         _ => {
             let messages: Vec<String> = found.into_iter().map(|(_, m)| m).collect();
-            let message = format!("Cluster should not be upgraded between minor versions for multiple reasons: {}", messages.join("\n* "));
+            let message =
+                format!("Cluster should not be upgraded between minor versions for multiple reasons: {}", messages.join("\n* "));
             Some(("MultipleReasons".into(), message))
         }
     }
@@ -76,7 +78,8 @@ fn operators(cx: &Cx<'_>) -> Option<(String, String)> {
         [one] => Some((text(one.1, "/reason").to_owned(), sentence(one))),
         many => {
             let all: Vec<String> = many.iter().map(sentence).collect();
-            let message = format!("Multiple cluster operators should not be upgraded between minor versions:\n* {}", all.join("\n* "));
+            let message =
+                format!("Multiple cluster operators should not be upgraded between minor versions:\n* {}", all.join("\n* "));
             Some(("ClusterOperatorsNotUpgradeable".into(), message))
         }
     }
@@ -110,7 +113,9 @@ pub(super) fn check(version: &Value, target: &Release, objection: Option<&(Strin
         found.push(unmet("ClusterVersionGiantHop", "MultipleMinorVersionsUpdate", message));
     }
     if to < now && !rollback_allowed(version, &to, &now) {
-        let message = format!("{to} is less than the current target {now}, and the only supported rollback is to the cluster's previous version.");
+        let message = format!(
+            "{to} is less than the current target {now}, and the only supported rollback is to the cluster's previous version."
+        );
         found.push(unmet("ClusterVersionRollback", "LowDesiredVersion", message));
     }
     if let Some((reason, message)) = objection.filter(|_| to.minor > now.minor) {
@@ -133,7 +138,10 @@ pub(super) fn accepted_risks(cx: &Cx<'_>, version: &Value, target: &Release) -> 
         Some(format!("Precondition \"ClusterVersionRecommendedUpdate\" failed because of \"{reason}\": {message}"))
     };
     let Some(updates) = cx.shared.graph.updates(channel, from) else {
-        let message = format!("Because the channel \"{channel}\" does not contain {from}, the recommended status of updating from {from} to {} is unknown.", target.version);
+        let message = format!(
+            "Because the channel \"{channel}\" does not contain {from}, the recommended status of updating from {from} to {} is unknown.",
+            target.version
+        );
         return told("NoChannel", &message);
     };
     let Some((_, edge)) = updates.into_iter().find(|(r, _)| r.version == target.version) else {

@@ -41,7 +41,10 @@ struct Task {
 enum Progress {
     Waiting,
     /// Running since then, and done at the earliest then; machine-config has no such time.
-    Running { since: DateTime<Utc>, due: Option<DateTime<Utc>> },
+    Running {
+        since: DateTime<Utc>,
+        due: Option<DateTime<Utc>>,
+    },
     Done,
 }
 
@@ -143,7 +146,8 @@ impl Rollout {
                     let name = task.operator.name;
                     waiting.on.push(name);
                     let long = |limit| cx.now - since >= limit;
-                    let degraded = cx.store.get(&CLUSTEROPERATORS, None, name).is_some_and(|o| condition_is(&o, "Degraded", "True"));
+                    let degraded =
+                        cx.store.get(&CLUSTEROPERATORS, None, name).is_some_and(|o| condition_is(&o, "Degraded", "True"));
                     if degraded && long(FAILING_AFTER) {
                         waiting.failing.push(name);
                     } else if long(patience(task.operator)) {
@@ -160,7 +164,10 @@ impl Waiting {
     /// The message of Progressing.
     pub(super) fn message(&self, version: &str) -> String {
         if !self.failing.is_empty() {
-            return format!("Unable to apply {version}: wait has exceeded 40 minutes for these operators: {}", self.failing.join(", "));
+            return format!(
+                "Unable to apply {version}: wait has exceeded 40 minutes for these operators: {}",
+                self.failing.join(", ")
+            );
         }
         let percent = self.done * 100 / MANIFESTS;
         let mut message = format!("Working towards {version}: {} of {MANIFESTS} done ({percent}% complete)", self.done);
@@ -195,11 +202,14 @@ impl Waiting {
         match (self.failing.as_slice(), self.slow.as_slice()) {
             ([], []) => Said::no(),
             ([], slow) => {
-                let message = format!("waiting on {} over {} minutes which is longer than expected", slow.join(", "), self.limit());
+                let message =
+                    format!("waiting on {} over {} minutes which is longer than expected", slow.join(", "), self.limit());
                 Said::new("Unknown", "SlowClusterOperator", message)
             }
             ([one], _) => Said::new("True", "ClusterOperatorDegraded", format!("Cluster operator {one} is degraded")),
-            (many, _) => Said::new("True", "ClusterOperatorsDegraded", format!("Cluster operators {} are degraded", many.join(", "))),
+            (many, _) => {
+                Said::new("True", "ClusterOperatorsDegraded", format!("Cluster operators {} are degraded", many.join(", ")))
+            }
         }
     }
 }
@@ -216,9 +226,9 @@ fn control_plane_size(cx: &Cx<'_>) -> usize {
 
 fn runs(cx: &Cx<'_>, operator: &Operator, version: &str) -> bool {
     cx.store.get(&CLUSTEROPERATORS, None, operator.name).is_some_and(|o| {
-        o["status"]["versions"].as_array().is_some_and(|all| {
-            all.iter().any(|v| text(v, "/name") == "operator" && text(v, "/version") == version)
-        })
+        o["status"]["versions"]
+            .as_array()
+            .is_some_and(|all| all.iter().any(|v| text(v, "/name") == "operator" && text(v, "/version") == version))
     })
 }
 
@@ -234,6 +244,9 @@ fn start(cx: &mut Cx<'_>, operator: &Operator, release: &Release, revision: u64)
 fn finish(cx: &mut Cx<'_>, operator: &Operator, release: &Release, revision: u64) {
     let [available, progressing, degraded] = operator.healthy(&release.version, control_plane_size(cx), revision);
     let scripted = cx.shared.board.degraded(operator.name);
+    if operator.name == "kube-apiserver" {
+        cx.shared.api.set_version(&release.kubelet());
+    }
     cx.modify(&CLUSTEROPERATORS, None, operator.name, |o| {
         o["status"]["versions"] = operator.versions(&release.version, &release.kubelet());
         set_condition(o, "Available", &Said::new("True", "AsExpected", available), cx.now);

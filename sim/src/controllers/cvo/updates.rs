@@ -16,7 +16,9 @@ pub(super) fn retrieve(version: &mut Value, graph: &UpdateGraph, now: DateTime<U
         return;
     }
     let Some(updates) = graph.updates(&channel, &current) else {
-        let message = format!("Unable to retrieve available updates: currently reconciling cluster version {current} not found in the \"{channel}\" channel");
+        let message = format!(
+            "Unable to retrieve available updates: currently reconciling cluster version {current} not found in the \"{channel}\" channel"
+        );
         forget(version, "VersionNotFound", &message, now);
         return;
     };

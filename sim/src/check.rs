@@ -1,0 +1,222 @@
+//! What must hold after a simulated maintenance, whatever went wrong in between.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::audit::AuditRecord;
+use crate::controllers::ledger::{Ledger, Reboot};
+use crate::sim::Sim;
+use crate::store::Store;
+use crate::store::resources::{CLUSTERVERSIONS, MACHINECONFIGPOOLS, MACHINEHEALTHCHECKS, NODES};
+use crate::world::json::{condition_is, has_annotation, label, name, text};
+use crate::world::nodes::HEALTH_CHECK_PAUSED;
+
+/// A broken invariant, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation(String);
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What was temporary before the maintenance began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Baseline {
+    paused_pools: BTreeMap<String, bool>,
+    paused_checks: BTreeSet<String>,
+    control_plane: BTreeSet<String>,
+    workers: BTreeSet<String>,
+    version: String,
+}
+
+impl Baseline {
+    /// Remembers the cluster as it is now.
+    pub fn of(sim: &Sim) -> Self {
+        let store = sim.store();
+        let nodes = store.list(&NODES);
+        let named = |master: bool| nodes.iter().filter(|n| is_master(n) == master).map(|n| name(n).to_owned()).collect();
+        let version = store.get(&CLUSTERVERSIONS, None, "version");
+        Self {
+            paused_pools: paused_pools(store),
+            paused_checks: paused_checks(store),
+            control_plane: named(true),
+            workers: named(false),
+            version: version.map_or(String::new(), |v| text(&v, "/status/desired/version").to_owned()),
+        }
+    }
+
+    /// Everything that an EUS-to-EUS update over these versions must have kept.
+    pub fn check_update(&self, sim: &Sim, hops: &[&str]) -> Vec<Violation> {
+        let (store, ledger, audit) = (sim.store(), sim.ledger(), sim.audit().records());
+        let mut found = hops_requested_once(&audit, hops);
+        found.extend(hops_completed(store, hops));
+        found.extend(rebooted(&ledger.reboots, &self.control_plane, hops.len()));
+        found.extend(rebooted(&ledger.reboots, &self.workers, 1));
+        found.extend(self.check_given_back(sim));
+        found.extend(no_machine_deleted(&ledger));
+        found.extend(budgets_kept(&ledger));
+        found
+    }
+
+    /// That everything temporary is as it was: also after a cancelled or failed maintenance.
+    pub fn check_given_back(&self, sim: &Sim) -> Vec<Violation> {
+        let mut found = vec![];
+        let pools = paused_pools(sim.store());
+        if pools != self.paused_pools {
+            found.push(Violation(format!("spec.paused of the pools is {pools:?}, and was {:?}", self.paused_pools)));
+        }
+        let checks = paused_checks(sim.store());
+        if checks != self.paused_checks {
+            found.push(Violation(format!("paused health checks are {checks:?}, and were {:?}", self.paused_checks)));
+        }
+        found
+    }
+
+    /// The version that was reconciled.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+}
+
+fn is_master(node: &Value) -> bool {
+    label(node, "node-role.kubernetes.io/master").is_some()
+}
+
+/// `spec.paused` of every pool.
+pub fn paused_pools(store: &Store) -> BTreeMap<String, bool> {
+    store.list(&MACHINECONFIGPOOLS).iter().map(|p| (name(p).to_owned(), p["spec"]["paused"] == true)).collect()
+}
+
+/// The machine health checks that are paused.
+pub fn paused_checks(store: &Store) -> BTreeSet<String> {
+    let checks = store.list(&MACHINEHEALTHCHECKS);
+    checks.iter().filter(|c| has_annotation(c, HEALTH_CHECK_PAUSED)).map(|c| name(c).to_owned()).collect()
+}
+
+/// The targets that clients asked for, in order: the writes that changed `spec.desiredUpdate`.
+pub fn requested_targets(audit: &[AuditRecord]) -> Vec<String> {
+    let mut targets: Vec<String> = vec![];
+    for record in audit.iter().filter(|r| (200..300).contains(&r.code) && r.path.contains("/clusterversions/version")) {
+        if record.path.contains("dryRun=") {
+            continue;
+        }
+        let Some(target) = target_of(&record.body) else { continue };
+        if targets.last() != Some(&target) {
+            targets.push(target);
+        }
+    }
+    targets
+}
+
+/// The version (or the image) that a write asks for: a merge patch, an apply, an update or a JSON patch.
+fn target_of(body: &Value) -> Option<String> {
+    let named = |update: &Value| {
+        let field = |key: &str| update[key].as_str().filter(|s| !s.is_empty()).map(str::to_owned);
+        field("version").or_else(|| field("image"))
+    };
+    match body.as_array() {
+        None => named(&body["spec"]["desiredUpdate"]),
+        Some(operations) => operations.iter().find_map(|op| match text(op, "/path") {
+            "/spec/desiredUpdate" => named(&op["value"]),
+            "/spec/desiredUpdate/version" | "/spec/desiredUpdate/image" => op["value"].as_str().map(str::to_owned),
+            _ => None,
+        }),
+    }
+}
+
+/// That each hop was asked for exactly once, in order, and nothing else was.
+pub fn hops_requested_once(audit: &[AuditRecord], hops: &[&str]) -> Vec<Violation> {
+    let targets = requested_targets(audit);
+    if targets == hops {
+        return vec![];
+    }
+    vec![Violation(format!("the updates asked for are {targets:?}, and should be {hops:?}"))]
+}
+
+/// That the cluster completed each hop, the last one last.
+pub fn hops_completed(store: &Store, hops: &[&str]) -> Vec<Violation> {
+    let version = store.get(&CLUSTERVERSIONS, None, "version");
+    let history = version.as_ref().and_then(|v| v["status"]["history"].as_array());
+    let newest: Vec<(&str, &str)> =
+        history.into_iter().flatten().take(hops.len()).map(|h| (text(h, "/version"), text(h, "/state"))).collect();
+    let expected: Vec<(&str, &str)> = hops.iter().rev().map(|hop| (*hop, "Completed")).collect();
+    if newest == expected {
+        return vec![];
+    }
+    vec![Violation(format!("the newest updates are {newest:?}, and should be {expected:?}"))]
+}
+
+/// That each of these nodes rebooted this often, each time with a new boot id.
+pub fn rebooted(reboots: &[Reboot], nodes: &BTreeSet<String>, times: usize) -> Vec<Violation> {
+    let mut found = vec![];
+    for node in nodes {
+        let own: Vec<&Reboot> = reboots.iter().filter(|r| r.node == *node).collect();
+        let boots: BTreeSet<&str> = own.iter().map(|r| r.boot_id.as_str()).collect();
+        if own.len() != times || boots.len() != own.len() {
+            let when: Vec<String> = own.iter().map(|r| format!("{} into {}", r.at, r.config)).collect();
+            found.push(Violation(format!("{node} rebooted {} times ({}), and should {times} times", own.len(), when.join("; "))));
+        }
+    }
+    found
+}
+
+/// That no machine was deleted.
+pub fn no_machine_deleted(ledger: &Ledger) -> Vec<Violation> {
+    let sentence = |d: &crate::controllers::ledger::MachineDeletion| {
+        let who = if d.by_health_check { "a health check" } else { "somebody" };
+        Violation(format!("{who} deleted machine {} of node {} at {}", d.machine, d.node, d.at))
+    };
+    ledger.machine_deletions.iter().map(sentence).collect()
+}
+
+/// That no pool ever had more nodes out of service for an update than it allows.
+pub fn budgets_kept(ledger: &Ledger) -> Vec<Violation> {
+    let over = ledger.disruptions.iter().filter(|d| d.updating > d.allowed);
+    over.map(|d| Violation(format!("pool {} updated {} nodes at once at {}, and allows {}", d.pool, d.updating, d.at, d.allowed)))
+        .collect()
+}
+
+/// That every pool that is not paused is updated, and none is degraded.
+pub fn pools_updated(store: &Store) -> Vec<Violation> {
+    let pools = store.list(&MACHINECONFIGPOOLS);
+    let behind = pools.iter().filter(|p| !condition_is(p, "Updated", "True") || condition_is(p, "Degraded", "True"));
+    behind.map(|p| Violation(format!("pool {} is not updated: {}", name(p), p["status"]))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use serde_json::json;
+
+    use super::*;
+
+    fn write(body: Value, code: u16) -> AuditRecord {
+        AuditRecord {
+            at: DateTime::UNIX_EPOCH,
+            who: "admin".into(),
+            verb: "patch".into(),
+            path: "/apis/config.openshift.io/v1/clusterversions/version".into(),
+            body,
+            code,
+        }
+    }
+
+    #[test]
+    fn only_writes_that_change_the_target_count() {
+        let merge = |v: &str| json!({ "spec": { "desiredUpdate": { "version": v, "image": "quay.io/x" } } });
+        let audit = [
+            write(json!({ "spec": { "channel": "eus-4.18" } }), 200),
+            write(merge("4.17.11"), 409),
+            write(merge("4.17.11"), 200),
+            write(merge("4.17.11"), 200),
+            write(json!([{ "op": "add", "path": "/spec/desiredUpdate", "value": { "version": "4.18.5" } }]), 200),
+        ];
+        assert_eq!(requested_targets(&audit), ["4.17.11", "4.18.5"]);
+        assert!(hops_requested_once(&audit, &["4.17.11", "4.18.5"]).is_empty());
+        assert_eq!(hops_requested_once(&audit[..3], &["4.17.11", "4.18.5"]).len(), 1);
+    }
+}

@@ -1,0 +1,135 @@
+//! A whole simulated cluster behind one handle.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::{Value, json};
+use tokio::task::AbortHandle;
+
+use crate::api::ApiService;
+use crate::audit::Audit;
+use crate::clock::SimClock;
+use crate::controllers::Controllers;
+use crate::controllers::ledger::{Ledger, Reboot};
+use crate::faults::{FaultScript, Faults};
+use crate::scenario::Scenario;
+use crate::serve::Server;
+use crate::store::resources::{CLUSTERVERSIONS, NODES};
+use crate::store::{ApiError, Store};
+use crate::world::graph::UpdateGraph;
+use crate::world::json::{name, node_ready, text};
+use crate::world::populate;
+use crate::world::shape::ClusterShape;
+
+/// A running simulated cluster; dropping it stops its controllers.
+#[derive(Debug)]
+pub struct Sim {
+    service: ApiService,
+    ledger: Arc<Mutex<Ledger>>,
+    graph: Arc<Mutex<UpdateGraph>>,
+    cluster_id: String,
+    tasks: Vec<AbortHandle>,
+}
+
+impl Sim {
+    /// Builds the cluster and starts its controllers on the current runtime.
+    ///
+    /// Fails when the shape asks for something that cannot be stored, such as two pools of one name.
+    pub fn start(shape: ClusterShape, scenario: Scenario, clock: SimClock) -> Result<Self, ApiError> {
+        let store = Store::new(clock, shape.seed);
+        let graph = shape.update_graph();
+        populate(&store, &shape, &graph)?;
+        let cluster_id =
+            store.get(&CLUSTERVERSIONS, None, "version").map_or(String::new(), |v| text(&v, "/spec/clusterID").to_owned());
+        let service = ApiService::with_faults(store.clone(), FaultScript { api: scenario.api }, shape.seed);
+        if let Some(release) = graph.release(&shape.version) {
+            service.set_version(&release.kubelet());
+        }
+        let ledger = Arc::new(Mutex::new(Ledger::default()));
+        let graph = Arc::new(Mutex::new(graph));
+        let controllers = Controllers::new(service.clone(), shape, Arc::clone(&graph), scenario.world, Arc::clone(&ledger));
+        let end_pods = async move { store.end_pods(is_held).await };
+        let tasks = vec![tokio::spawn(controllers.run()).abort_handle(), tokio::spawn(end_pods).abort_handle()];
+        Ok(Self { service, ledger, graph, cluster_id, tasks })
+    }
+
+    /// The API server, e.g. for `kube::Client::new`.
+    pub fn service(&self) -> ApiService {
+        self.service.clone()
+    }
+
+    /// Serves the cluster on loopback and writes `kubeconfig` and `audit.jsonl` to `dir`.
+    pub async fn serve(&self, dir: &Path, port: u16) -> io::Result<Server> {
+        Server::start(self.service(), dir, port).await
+    }
+
+    /// The virtual clock.
+    pub fn clock(&self) -> &SimClock {
+        self.store().clock()
+    }
+
+    /// The objects.
+    pub fn store(&self) -> &Store {
+        self.service.store()
+    }
+
+    /// What clients did.
+    pub fn audit(&self) -> &Audit {
+        self.service.audit()
+    }
+
+    /// The faults of the API server, to add to or to end.
+    pub fn faults(&self) -> &Faults {
+        self.service.faults()
+    }
+
+    /// `spec.clusterID` of the ClusterVersion.
+    pub fn cluster_id(&self) -> &str {
+        &self.cluster_id
+    }
+
+    /// What really happened so far.
+    pub fn ledger(&self) -> Ledger {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Every reboot so far, in order.
+    pub fn reboots(&self) -> Vec<Reboot> {
+        self.ledger().reboots
+    }
+
+    /// How often each node that there is now was rebooted.
+    pub fn reboot_counts(&self) -> BTreeMap<String, usize> {
+        let mut counts: BTreeMap<String, usize> = self.store().list(&NODES).iter().map(|n| (name(n).to_owned(), 0)).collect();
+        for reboot in self.reboots() {
+            *counts.entry(reboot.node).or_default() += 1;
+        }
+        counts
+    }
+
+    /// The document that the update service sends for a channel.
+    pub fn update_document(&self, channel: &str) -> Value {
+        self.graph.lock().unwrap_or_else(PoisonError::into_inner).document(channel)
+    }
+
+    /// Sets where the cluster finds its update service, as an administrator would.
+    pub fn set_upstream(&self, url: &str) -> Result<(), ApiError> {
+        self.store().modify(&CLUSTERVERSIONS, None, "version", |v| v["spec"]["upstream"] = json!(url)).map(drop)
+    }
+}
+
+impl Drop for Sim {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+/// Whether a pod's end cannot be confirmed because its kubelet does not speak.
+fn is_held(store: &Store, pod: &Value) -> bool {
+    let node = text(pod, "/spec/nodeName");
+    !node.is_empty() && store.get(&NODES, None, node).is_some_and(|n| !node_ready(&n))
+}

@@ -10,6 +10,8 @@ mod cluster;
 pub mod condition;
 mod connect;
 pub mod drain;
+#[cfg(test)]
+mod effects;
 mod error;
 pub mod graph;
 mod ids;
@@ -19,9 +21,12 @@ pub mod machine_health;
 pub mod pool;
 pub mod preflight;
 pub mod rbac;
+mod register;
 pub mod release;
 mod server_time;
 mod snapshot;
+#[cfg(test)]
+mod testing;
 pub mod update;
 pub mod verify;
 pub mod views;
@@ -32,5 +37,6 @@ pub use connect::{ConnectError, Connection};
 pub use error::{Call, CallError, Failure};
 pub use ids::{Channel, ClusterId, HealthCheckName, NodeName, PoolName, RenderedConfig};
 pub use limiter::CallBudget;
+pub use register::register;
 pub use snapshot::{ApiState, Objects, Snapshot, Trouble, TroubleSort, WatchState, Watches, membership};
 pub use wait::{OUTAGE_BUDGET, Seen, Wait, wait_for};

@@ -1,0 +1,168 @@
+//! A simulated cluster, a journal in memory and a paused clock, on which one run is driven through any number of crashes.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeZone, Utc};
+use serde_json::Value;
+use windlass_activities::{Cluster, Settings};
+use windlass_engine::control::{Refusal, Request, What, record_offline};
+use windlass_engine::journal::{Journal as _, MemoryJournal};
+use windlass_engine::{
+    AttemptHook, Clock, Event, Json, OpenRun, Record, Registry, RunId, Timestamp, TokioClock, Until, Worker, WorkerError,
+    WorkerOptions,
+};
+use windlass_sim::{ClusterShape, Scenario, Sim, SimClock};
+
+/// A run's surroundings. Must be made on a paused current-thread runtime.
+pub struct Stage {
+    /// The cluster; it lives through every crash of the worker.
+    pub sim: Sim,
+    /// The journal; it lives through every crash too.
+    pub journal: MemoryJournal,
+    clock: Arc<dyn Clock>,
+    workflow: &'static str,
+    run: RunId,
+}
+
+/// Where a run stands after it was driven as far as it goes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Ending {
+    /// The workflow returned.
+    Completed,
+    /// It gave up or was cancelled, and said this.
+    Failed(String),
+    /// It is parked, for this reason.
+    Parked(String),
+    /// It waits at these gates.
+    AtGates(Vec<String>),
+    /// It stopped otherwise; a bug.
+    Stuck(String),
+}
+
+impl Stage {
+    /// Sets the stage.
+    pub fn new(workflow: &'static str, shape: ClusterShape, scenario: Scenario) -> Self {
+        let epoch = epoch();
+        let sim = Sim::start(shape, scenario, SimClock::new(epoch, 1.0)).expect("the shape can be built");
+        let clock: Arc<dyn Clock> = Arc::new(TokioClock::starting_at(Timestamp::from(epoch)));
+        let run = RunId::new(Timestamp::from(epoch), [7; 10]);
+        Self { sim, journal: MemoryJournal::new(), clock, workflow, run }
+    }
+
+    /// The run's id.
+    pub fn run_id(&self) -> RunId {
+        self.run
+    }
+
+    /// A new worker process: its own connection, its own watches, nothing remembered.
+    async fn worker(&self, journal: MemoryJournal, hook: Option<Arc<dyn AttemptHook>>) -> anyhow::Result<Worker> {
+        let client = kube::Client::new(self.sim.service(), "default");
+        let cluster = Arc::new(Cluster::from_client(client, Settings::simulated(self.clock.clone())).await?);
+        let options = WorkerOptions { until: Until::Settled, hook, ..WorkerOptions::default() };
+        let registry = windlass_workflows::register(Registry::new(), &cluster);
+        Ok(Worker::new(Box::new(journal), registry, self.clock.clone(), options))
+    }
+
+    /// Starts the run with its gates approved in advance; the journal takes so many appends before the worker crashes.
+    pub async fn start(
+        &self,
+        input: &Value,
+        approvals: &[String],
+        crash_after: Option<u64>,
+        hook: Option<Arc<dyn AttemptHook>>,
+    ) -> anyhow::Result<()> {
+        let journal = self.journal.reopen();
+        if let Some(appends) = crash_after {
+            journal.fail_after(appends);
+        }
+        let worker = self.worker(journal, hook).await?;
+        let what = What::Start {
+            workflow: self.workflow.to_owned(),
+            revision: 1,
+            build: "test".to_owned(),
+            input: Json::of(input)?,
+            cluster: None,
+            approvals: approvals.to_vec(),
+        };
+        let handle = worker.handle();
+        let told = handle.tell(self.request(what));
+        // A crash at the very first append leaves nobody to answer.
+        let (_, driven) = futures::future::join(told, worker.run()).await;
+        crashed_or_done(driven)
+    }
+
+    /// A new worker takes up what the last one left, and drives it as far as it goes.
+    pub async fn resume(&self, hook: Option<Arc<dyn AttemptHook>>) -> anyhow::Result<()> {
+        crashed_or_done(self.worker(self.journal.reopen(), hook).await?.run().await)
+    }
+
+    /// Tells the run something while no worker drives it.
+    pub fn tell(&self, what: What) -> anyhow::Result<Result<(), Refusal>> {
+        Ok(record_offline(&mut self.journal.reopen(), &self.request(what), self.clock.now())?)
+    }
+
+    fn request(&self, what: What) -> Request {
+        Request { run: self.run, by: "tester".to_owned(), reason: None, what }
+    }
+
+    /// The run's history.
+    pub fn history(&self) -> Vec<Record> {
+        self.journal.records().into_iter().filter(|record| record.run == self.run).collect()
+    }
+
+    /// What is open in the run; `None` before its first event is on record.
+    pub fn state(&self) -> Option<OpenRun> {
+        OpenRun::fold(&self.history())
+    }
+
+    /// Where the run stands.
+    pub fn ending(&self) -> Ending {
+        let Some(state) = self.state() else { return Ending::Stuck("the run is not on record".to_owned()) };
+        let gates: Vec<String> = state.open_gates().map(str::to_owned).collect();
+        match (&state.ended, &state.parked) {
+            (Some(windlass_engine::RunEnd::Completed(_)), _) => Ending::Completed,
+            (Some(windlass_engine::RunEnd::Failed(error) | windlass_engine::RunEnd::Cancelled(error)), _) => {
+                Ending::Failed(error.clone())
+            }
+            (None, Some(why)) => Ending::Parked(Json::of(why).map(|json| json.to_string()).unwrap_or_default()),
+            (None, None) if !gates.is_empty() => Ending::AtGates(gates),
+            (None, None) => Ending::Stuck(format!("open: {:?}", state.open)),
+        }
+    }
+
+    /// Every write that changed the cluster, in order: who repeats an effect repeats a line.
+    pub fn effects(&self) -> Vec<String> {
+        let records = self.sim.audit().records();
+        let applied = records.into_iter().filter(|record| record.code < 300 && !record.path.contains("selfsubjectaccessreview"));
+        applied.map(|record| format!("{} {} {}", record.verb, record.path, lasting(record.body, self.run))).collect()
+    }
+
+    /// How many attempts the history shows for each activity that was tried more than once.
+    pub fn retries(&self) -> usize {
+        self.history().iter().filter(|record| matches!(record.event, Event::ActivityRetryScheduled { .. })).count()
+    }
+}
+
+/// A Monday morning; nothing depends on it but the text of timestamps.
+fn epoch() -> DateTime<Utc> {
+    Utc.with_ymd_and_hms(2026, 3, 2, 6, 0, 0).single().unwrap_or_default()
+}
+
+/// A journal that refuses to go on is the crash that was asked for.
+fn crashed_or_done(result: Result<windlass_engine::WorkerReport, WorkerError>) -> anyhow::Result<()> {
+    match result {
+        Ok(_) | Err(WorkerError::Journal(windlass_engine::journal::JournalError::SyncFailed { .. })) => Ok(()),
+        Err(other) => Err(other.into()),
+    }
+}
+
+/// A request's body without what differs from one telling to the next: preconditions and the run's own id.
+fn lasting(mut body: Value, run: RunId) -> String {
+    if let Value::Array(operations) = &mut body {
+        operations.retain(|operation| operation["op"] != "test");
+    }
+    if let Some(metadata) = body.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.remove("resourceVersion");
+    }
+    body.to_string().replace(&run.to_string(), "RUN")
+}

@@ -219,6 +219,7 @@ impl OpenRun {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "called for commands only")]
     fn asked(&mut self, record: &Record) {
         match &record.event {
             Event::ActivityScheduled { command, activity, class, input, summary, approval, .. } => {
@@ -245,10 +246,11 @@ impl OpenRun {
                 }
             },
             Event::GateOpened { command, gate, text, .. } => {
-                if !self.decided_early.remove(gate) {
-                    let gate = OpenCommand::Gate { gate: gate.clone(), text: text.clone(), opened_at: record.at };
-                    self.open.insert(*command, gate);
+                if self.decided_early.remove(gate) {
+                    return;
                 }
+                let gate = OpenCommand::Gate { gate: gate.clone(), text: text.clone(), opened_at: record.at };
+                self.open.insert(*command, gate);
             }
             Event::CommandCancelled { target, .. } => {
                 self.open.remove(target);

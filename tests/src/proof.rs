@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::Value;
 use windlass_engine::journal::MemoryJournal;
 use windlass_engine::{ActivityError, AttemptHook, AttemptInfo, Before};
-use windlass_sim::faults::{ApiFault, Effect, FaultScript, Match, When};
+use windlass_sim::faults::{ApiFault, Effect, Match, When};
 use windlass_sim::{ClusterShape, Scenario};
 
 use crate::stage::{Ending, Stage};

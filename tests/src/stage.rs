@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeZone, Utc};
 use serde_json::Value;
 use windlass_activities::{Cluster, Settings};
 use windlass_engine::control::{Refusal, Request, What, record_offline};
-use windlass_engine::journal::{Journal as _, MemoryJournal};
+use windlass_engine::journal::MemoryJournal;
 use windlass_engine::{
     AttemptHook, Clock, Event, Json, OpenRun, Record, Registry, RunId, Timestamp, TokioClock, Until, Worker, WorkerError,
     WorkerOptions,

@@ -142,7 +142,7 @@ impl<A: Activity> Future for ActivityCall<A> {
             Poll::Ready(Outcome::Failed(error)) => {
                 Poll::Ready(Err(WorkflowError::Activity { summary: this.activity.summary(), error }))
             }
-            Poll::Ready(other) => Poll::Ready(Err(unexpected(other))),
+            Poll::Ready(_) => Poll::Ready(Err(WorkflowError::Cancelled)),
         }
     }
 }
@@ -163,11 +163,12 @@ impl TimerCall {
 impl Future for TimerCall {
     type Output = WorkflowResult<()>;
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the machine answers in kind, else with a cancellation")]
     fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
         let due_at = self.due_at;
         self.call.poll(|| CommandKind::Timer { due_at }).map(|outcome| match outcome {
             Outcome::Fired => Ok(()),
-            other => Err(unexpected(other)),
+            _ => Err(WorkflowError::Cancelled),
         })
     }
 }
@@ -197,7 +198,7 @@ impl<T: DeserializeOwned> Future for SignalCall<T> {
                 Ok(payload) => Poll::Ready(Ok(payload)),
                 Err(e) => Poll::Ready(Err(WorkflowError::Failed(format!("signal {} can't be read: {e}", self.name)))),
             },
-            Poll::Ready(other) => Poll::Ready(Err(unexpected(other))),
+            Poll::Ready(_) => Poll::Ready(Err(WorkflowError::Cancelled)),
         }
     }
 }
@@ -243,25 +244,13 @@ impl GateCall {
 impl Future for GateCall {
     type Output = WorkflowResult<Approval>;
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the machine answers in kind, else with a cancellation")]
     fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
         let gate = self.gate.clone();
         self.call.poll(|| CommandKind::Gate { name: gate.name.clone(), text: gate.text.clone() }).map(|outcome| match outcome {
             Outcome::Approved { by, reason } => Ok(Approval { gate: gate.name.clone(), by, reason }),
             Outcome::Rejected { by, reason } => Err(WorkflowError::Rejected { gate: gate.name.clone(), by, reason }),
-            other => Err(unexpected(other)),
+            _ => Err(WorkflowError::Cancelled),
         })
-    }
-}
-
-/// A cancellation, or an answer of another kind than the question, which the machine never gives.
-fn unexpected(outcome: Outcome) -> WorkflowError {
-    match outcome {
-        Outcome::Cancelled => WorkflowError::Cancelled,
-        Outcome::Completed(_)
-        | Outcome::Failed(_)
-        | Outcome::Fired
-        | Outcome::Signal(_)
-        | Outcome::Approved { .. }
-        | Outcome::Rejected { .. } => WorkflowError::Failed("a command was answered with another command's answer".to_owned()),
     }
 }

@@ -59,8 +59,10 @@ pub enum Either<A, B> {
 /// Waits for the first of two; the other is dropped, which gives it up.
 #[must_use = "futures run only when they are awaited"]
 pub struct Race<A, B> {
-    parts: Option<(Pin<Box<A>>, Pin<Box<B>>)>,
+    parts: Option<Runners<A, B>>,
 }
+
+type Runners<A, B> = (Pin<Box<A>>, Pin<Box<B>>);
 
 impl<A, B> Race<A, B> {
     pub(super) fn new(first: A, second: B) -> Self {

@@ -124,6 +124,7 @@ impl Machine {
     }
 
     /// Takes in the next record of the history, or one that the worker has just recorded.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "every other event is no command or answers nothing")]
     pub(crate) fn apply(&mut self, record: Record) -> Result<(), Mismatch> {
         if record.event.asked().is_some() {
             self.match_command(&record)?;
@@ -276,7 +277,7 @@ impl Machine {
              {recorded}\n  asked:    {asked}\n"
         );
         if let Some(field) = field {
-            message.push_str(&format!("  differs:  {field}\n"));
+            message.extend(["  differs:  ", field, "\n"]);
         }
         message.push_str("  next:     resume it with the build that recorded it, or guard the change with ctx.patched(\"…\")");
         Mismatch { nondeterminism: true, message }

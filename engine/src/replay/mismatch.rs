@@ -14,12 +14,12 @@ pub(crate) struct Deviation {
 pub(crate) fn compare(event: &Event, command: &Command) -> Option<Deviation> {
     let field = match (event, &command.kind) {
         (Event::ActivityScheduled { activity, input, class, .. }, CommandKind::Activity(asked)) if activity == asked.name => {
-            if *class != asked.class {
-                Some(format!("effect class: recorded {class}, asked {}", asked.class))
-            } else {
+            if *class == asked.class {
                 let difference = input.first_difference(&asked.input)?;
                 let path = if difference.path.is_empty() { "input".to_owned() } else { format!("input.{}", difference.path) };
                 Some(format!("{path}: recorded {}, asked {}", difference.left, difference.right))
+            } else {
+                Some(format!("effect class: recorded {class}, asked {}", asked.class))
             }
         }
         (Event::TimerStarted { due_at, .. }, CommandKind::Timer { due_at: asked }) => {
@@ -40,6 +40,7 @@ pub(crate) fn compare(event: &Event, command: &Command) -> Option<Deviation> {
 }
 
 /// One line for a command event: what, which, and where in the source.
+#[expect(clippy::wildcard_enum_match_arm, reason = "every other event is no command or answers nothing")]
 pub(crate) fn describe(event: &Event) -> String {
     match event {
         Event::ActivityScheduled { activity, summary, site, .. } => format!("activity {activity} ({summary}) at {site}"),

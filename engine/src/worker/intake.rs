@@ -33,9 +33,10 @@ impl Worker {
         let events = decide(state, request)?;
         let was_parked = state.is_some_and(|state| state.parked.is_some());
         for event in events {
-            match event {
-                Event::RunStarted { .. } => self.create(run, event),
-                event => self.record(run, event),
+            if matches!(event, Event::RunStarted { .. }) {
+                self.create(run, event);
+            } else {
+                self.record(run, event);
             }
         }
         match &request.what {

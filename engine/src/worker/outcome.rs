@@ -42,7 +42,7 @@ impl Worker {
         let number = running.number;
         if running.probing {
             drop(running);
-            self.on_probe_failed(run, command, number, 0, ActivityError::transient("timed-out", message));
+            self.on_probe_failed(run, command, number, 0, &ActivityError::transient("timed-out", message));
             return;
         }
         drop(running);
@@ -111,13 +111,13 @@ impl Worker {
                 }
             }
             Ok(Probe::CannotTell(evidence)) => self.park_in_doubt(run, command, number, evidence),
-            Err(error) => self.on_probe_failed(run, command, number, failures, error),
+            Err(error) => self.on_probe_failed(run, command, number, failures, &error),
         }
     }
 
-    fn on_probe_failed(&mut self, run: RunId, command: CommandId, number: u32, failures: u32, error: ActivityError) {
+    fn on_probe_failed(&mut self, run: RunId, command: CommandId, number: u32, failures: u32, error: &ActivityError) {
         let failures = failures + 1;
-        match self.next_delay(run, command, number, failures, &error) {
+        match self.next_delay(run, command, number, failures, error) {
             Some(delay) if error.kind != FailureKind::Permanent => {
                 self.mark_lost_reply(run, command, number);
                 if let Some(running) = self.runs.get_mut(&run).and_then(|driven| driven.attempts.get_mut(&command)) {

@@ -229,11 +229,12 @@ fn note_trouble<K: Watched>(link: &Link, board: &watch::Sender<Snapshot>, sort: 
     let since = link.clock.now();
     board.send_if_modified(|snapshot| {
         let state = K::state(snapshot);
-        let since = state.trouble.as_ref().filter(|trouble| trouble.sort == sort).map_or(since, |trouble| trouble.since);
-        let trouble = Some(Trouble { since, error: error.clone(), sort });
-        let changed = state.trouble != trouble;
-        state.trouble = trouble;
-        changed
+        // The first error of an outage is kept: each attempt to come back has another wording for it.
+        let news = state.trouble.as_ref().is_none_or(|trouble| trouble.sort != sort);
+        if news {
+            state.trouble = Some(Trouble { since, error, sort });
+        }
+        news
     });
 }
 
@@ -292,10 +293,7 @@ async fn bring_back(link: &Link, id: &ClusterId, board: &watch::Sender<Snapshot>
         crate::connect::renew(link, id).await;
         match link.login_ended() {
             None => clear_trouble(board, link),
-            Some(ended) => {
-                let note = ended.note.map(|note| format!("; {note}")).unwrap_or_default();
-                note_trouble::<ClusterVersion>(link, board, TroubleSort::Login, format!("{LOGIN_ENDED}{note}"));
-            }
+            Some(ended) => note_renewal(board, ended.note),
         }
         return;
     }
@@ -310,6 +308,16 @@ async fn bring_back(link: &Link, id: &ClusterId, board: &watch::Sender<Snapshot>
         }
         Err(error) => note_trouble::<ClusterVersion>(link, board, TroubleSort::Connection, error.to_string()),
     }
+}
+
+/// Adds what reading the kubeconfig again brought, when that is news.
+fn note_renewal(board: &watch::Sender<Snapshot>, note: Option<String>) {
+    let error = note.map_or_else(|| LOGIN_ENDED.to_owned(), |note| format!("{LOGIN_ENDED}; {note}"));
+    board.send_if_modified(|snapshot| {
+        let troubles = snapshot.watches.all_mut().into_iter().filter_map(|watch| watch.trouble.as_mut());
+        let stale = troubles.filter(|trouble| trouble.sort == TroubleSort::Login && trouble.error != error);
+        stale.map(|trouble| trouble.error.clone_from(&error)).count() > 0
+    });
 }
 
 /// The server answers again: what each watch knew is out of date until it has listed anew.

@@ -117,7 +117,7 @@ fn choices(there: &[String]) -> String {
 
 impl ConnectError {
     pub(crate) fn from_call(error: CallError, server: &str) -> Self {
-        let server = if server.is_empty() { "of this client".to_owned() } else { server.to_owned() };
+        let server = server.to_owned();
         if error.is_forbidden() {
             return Self::Forbidden { server, permission: error.call.permission() };
         }

@@ -32,7 +32,7 @@ pub(crate) struct Link {
     pub(crate) source: Source,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) time: ServerTime,
-    /// The server's address; empty for an in-memory one.
+    /// The server's address.
     pub(crate) address: String,
     pub(crate) proxy: Option<http::Uri>,
     client: watch::Sender<Client>,
@@ -54,7 +54,7 @@ impl Link {
             source,
             clock,
             time: ServerTime::default(),
-            address: String::new(),
+            address: "memory://".to_owned(),
             proxy: None,
             client: watch::Sender::new(client),
             limiter,
@@ -161,3 +161,6 @@ fn refusal(code: StatusCode, headers: &HeaderMap, body: &[u8]) -> Failure {
     let detail = status.details.as_ref().map(|details| u64::from(details.retry_after_seconds)).filter(|seconds| *seconds > 0);
     Failure::Answered { status: status.boxed(), retry_after: header.or(detail).map(Duration::from_secs) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -221,7 +221,7 @@ fn returnable(pool: &MachineConfigPool) -> PoolReturned {
     if !pool.spec.paused {
         return PoolReturned::AlreadyReturned;
     }
-    if target == rolled_out && pool.is_observed() {
+    if target == rolled_out {
         return PoolReturned::Returned;
     }
     let why = format!(

@@ -189,3 +189,6 @@ impl<'a> Reporter<'a> {
         text
     }
 }
+
+#[cfg(test)]
+mod tests;

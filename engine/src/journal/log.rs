@@ -59,7 +59,7 @@ impl Log {
         let segments = segment::list(&log_dir)?;
         if let Some((gap, _)) = (1..).zip(&segments).find(|(want, have)| want != *have) {
             return Err(JournalError::Corrupt {
-                record: first_record_from(&log_dir, &segments, gap),
+                record: scan::record_number_at(&log_dir, Position { segment: gap, offset: 0 }),
                 segment: segment::name(gap),
                 offset: 0,
                 detail: "the segment is missing".to_owned(),
@@ -80,6 +80,9 @@ impl Log {
                 return Self::create(log_dir, media, segment_bytes).map(|opened| Opened { cut, ..opened });
             }
             tail = Tail::read(log_dir.clone(), last - 1)?;
+            if let (Some(RecoveryNote::TailCut { last_good, .. }), Some(next)) = (&mut cut, tail.scan.expected().0) {
+                *last_good = next - 1;
+            }
             if let Some(torn) = tail.scan.torn() {
                 return Err(tail.scan.damage_after_last(torn.detail.clone()));
             }
@@ -257,15 +260,6 @@ fn create_segment(
     Ok((file, Position { segment, offset: SEGMENT_HEADER_BYTES as u64 }))
 }
 
-/// For a missing segment: the record that would stand first in it.
-fn first_record_from(log_dir: &std::path::Path, segments: &[u64], gap: u64) -> u64 {
-    let before = segments.iter().filter(|segment| **segment < gap).max();
-    let Some(before) = before else { return 1 };
-    let mut scan = Scanner::new(log_dir.to_owned(), Position { segment: *before, offset: 0 });
-    while matches!(scan.advance(), Ok(true)) {}
-    scan.expected().0.unwrap_or(1)
-}
-
 /// The last segment, read to its end.
 struct Tail {
     scan: Scanner,
@@ -306,3 +300,6 @@ impl Tail {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

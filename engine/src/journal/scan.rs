@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::frame::{self, Checked, DecodeFailure, FrameHeader, RecordHash};
 use super::segment::{self, HeaderProblem, Position, SEGMENT_HEADER_BYTES, SegmentHeader};
@@ -178,7 +178,7 @@ impl Scanner {
     }
 
     fn next_record(&self) -> u64 {
-        self.expect.global.unwrap_or(1)
+        self.expect.global.unwrap_or_else(|| record_number_at(&self.log_dir, self.at))
     }
 
     fn damage(&self, detail: String) -> JournalError {
@@ -269,14 +269,13 @@ impl Scanner {
                 Checked::Bad(detail) => return Ok(Next::Bad(detail)),
                 Checked::Short(need) => need,
             };
-            let have = bytes.len();
             if self.fill(need)? {
                 continue;
             }
-            if have == 0 {
-                return Ok(Next::End);
-            }
-            return Ok(Next::Bad(format!("it needs {need} bytes and {have} are left")));
+            return Ok(match self.unread.len() {
+                0 => Next::End,
+                left => Next::Bad(format!("it needs {need} bytes and {left} are left")),
+            });
         }
     }
 
@@ -342,6 +341,17 @@ pub(crate) fn record_at(log_dir: PathBuf, at: Position) -> Result<Option<(FrameH
         return Ok(scan.header().map(|header| (*header, frame::hash(scan.frame()))));
     }
     Ok(None)
+}
+
+/// The number of the record that stands at a place, counted from what stands before it.
+pub(crate) fn record_number_at(log_dir: &Path, at: Position) -> u64 {
+    let segment = if at.offset == 0 { at.segment - 1 } else { at.segment };
+    if segment == 0 {
+        return 1;
+    }
+    let mut scan = Scanner::new(log_dir.to_owned(), Position { segment, offset: 0 }).until(at);
+    while matches!(scan.advance(), Ok(true)) {}
+    scan.next_record()
 }
 
 impl Expect {

@@ -1,0 +1,18 @@
+//! The journal as its users see it: conformance, format, damage, store, lock, readers.
+
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod damage;
+#[cfg(test)]
+mod format;
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod opening;
+#[cfg(test)]
+mod reading;
+#[cfg(test)]
+mod store;
+#[cfg(test)]
+mod support;

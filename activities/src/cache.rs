@@ -162,6 +162,9 @@ async fn follow<K: Watched>(link: Arc<Link>, board: Arc<watch::Sender<Snapshot>>
     }
 }
 
+/// Something that happens to the objects of a snapshot.
+type Change<'a, K> = dyn FnMut(&mut BTreeMap<String, Arc<K>>) + 'a;
+
 fn take<K: Watched>(
     link: &Link,
     board: &watch::Sender<Snapshot>,
@@ -173,7 +176,7 @@ fn take<K: Watched>(
         object.dated().iter().filter_map(Condition::since).for_each(|at| link.time.note_event(at));
         (object.name().to_owned(), Arc::new(object))
     };
-    let publish = |change: &mut dyn FnMut(&mut BTreeMap<String, Arc<K>>)| {
+    let publish = |change: &mut Change<K>| {
         let now = link.time.at(link.clock.now());
         board.send_modify(|snapshot| {
             change(Arc::make_mut(K::objects(snapshot)));

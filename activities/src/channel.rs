@@ -119,7 +119,7 @@ mod tests {
         let snapshot = healthy();
         let check = |channel: &str, expect: Result<bool, &str>| {
             let verdict = is_change(snapshot.version().unwrap(), &channel.into());
-            assert_eq!(verdict.as_ref().map_err(ToString::to_string).map(|change| *change), expect.map_err(str::to_owned));
+            assert_eq!(verdict.as_ref().map_err(ToString::to_string).copied(), expect.map_err(str::to_owned));
         };
         check("stable-4.16", Ok(false));
         check("eus-4.18", Ok(true));

@@ -217,7 +217,7 @@ impl Cluster {
 }
 
 fn unreadable(call: &Call, error: &dyn std::error::Error) -> CallError {
-    CallError { call: call.clone(), failure: Failure::Unreadable(error.to_string()) }
+    CallError { call: call.clone().into(), failure: Failure::Unreadable(error.to_string()) }
 }
 
 /// A list whose entries lack kind and version, as servers send them.

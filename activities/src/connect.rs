@@ -176,9 +176,11 @@ async fn configuration(connection: &Connection) -> Result<Config, ConnectError> 
 
 fn read_kubeconfig(connection: &Connection) -> Result<Kubeconfig, ConnectError> {
     let read = connection.kubeconfig.as_ref().map_or_else(Kubeconfig::read, Kubeconfig::read_from);
-    read.map_err(|error| match error {
-        KubeconfigError::ReadConfig(cause, path) => ConnectError::NoKubeconfig { path, cause: cause.to_string() },
-        other => ConnectError::BadKubeconfig { cause: one_line(&other.to_string()) },
+    read.map_err(|error| {
+        if let KubeconfigError::ReadConfig(cause, path) = error {
+            return ConnectError::NoKubeconfig { path, cause: cause.to_string() };
+        }
+        ConnectError::BadKubeconfig { cause: one_line(&error.to_string()) }
     })
 }
 

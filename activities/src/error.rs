@@ -73,7 +73,7 @@ pub enum Failure {
 #[error("{}", self.message())]
 pub struct CallError {
     /// The call.
-    pub call: Call,
+    pub call: Box<Call>,
     /// How it ended.
     pub failure: Failure,
 }
@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn a_lost_reply_to_a_write_is_unknown_and_a_refusal_is_not() {
         let check = |verb, failure, kind, code: &str| {
-            let verdict = classify(&CallError { call: call(verb), failure });
+            let verdict = classify(&CallError { call: call(verb).into(), failure });
             assert_eq!((verdict.kind, verdict.code.as_str()), (kind, code), "{}", verdict.message);
             verdict
         };
@@ -241,7 +241,7 @@ mod tests {
 
     #[test]
     fn a_refused_permission_is_named() {
-        let error = CallError { call: call("patch"), failure: answered(403, None) };
+        let error = CallError { call: call("patch").into(), failure: answered(403, None) };
         assert_eq!(
             error.to_string(),
             "patch machineconfigpools/worker: permission missing: patch machineconfigpools.machineconfiguration.openshift.io; \

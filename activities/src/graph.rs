@@ -83,7 +83,7 @@ fn advice_text(advice: &[String]) -> String {
     if advice.is_empty() {
         return "; wait until the channel has one, or choose another channel".to_owned();
     }
-    advice.iter().map(|text| format!("; {text}")).collect()
+    format!("; {}", advice.join("; "))
 }
 
 impl UpdateGraph {
@@ -251,7 +251,7 @@ mod tests {
             let outcome = graph.two_hops(&"4.16.20".parse().unwrap(), "4.18".parse().unwrap(), &judged);
             let shown = outcome.map(|path| {
                 let releases: Vec<String> = path.releases.iter().map(|release| release.version.to_string()).collect();
-                format!("{}{}", releases.join(" "), path.notes.iter().map(|note| format!(" [{note}]")).collect::<String>())
+                [releases, path.notes.iter().map(|note| format!("[{note}]")).collect()].concat().join(" ")
             });
             assert_eq!(shown.as_deref().map_err(ToString::to_string), expect.map_err(str::to_owned));
         };

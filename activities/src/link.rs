@@ -105,7 +105,7 @@ impl Link {
     pub(crate) async fn exchange_on(&self, client: Client, call: Call, request: Request<Vec<u8>>) -> Result<Vec<u8>, CallError> {
         self.limiter.admit().await;
         let answer = tokio::time::timeout(CALL_LIMIT, answer_to(client, request)).await;
-        let failed = |failure| Err(CallError { call: call.clone(), failure });
+        let failed = |failure| Err(CallError { call: call.clone().into(), failure });
         let (status, headers, body) = match answer {
             Err(_) => return failed(Failure::TimedOut(CALL_LIMIT)),
             Ok(Err(failure)) => return failed(failure),
@@ -119,27 +119,29 @@ impl Link {
 }
 
 async fn answer_to(client: Client, request: Request<Vec<u8>>) -> Result<(StatusCode, HeaderMap, Vec<u8>), Failure> {
-    let response = client.send(request.map(kube::client::Body::from)).await.map_err(sending_failed)?;
+    let response = client.send(request.map(kube::client::Body::from)).await.map_err(|error| sending_failed(&error))?;
     let (parts, body) = response.into_parts();
     let body = body.collect().await.map_err(|error| Failure::Lost(root_cause(&error)))?;
     Ok((parts.status, parts.headers, body.to_bytes().to_vec()))
 }
 
 /// Tells a connection that never came about from one that broke: only the former has certainly done nothing.
-fn sending_failed(error: kube::Error) -> Failure {
+fn sending_failed(error: &kube::Error) -> Failure {
     if matches!(error, kube::Error::Auth(_)) {
-        return Failure::NoCredentials(root_cause(&error));
+        return Failure::NoCredentials(root_cause(error));
     }
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
-        let refused = error.downcast_ref::<hyper_util::client::legacy::Error>().is_some_and(|error| error.is_connect())
+        let refused = error
+            .downcast_ref::<hyper_util::client::legacy::Error>()
+            .is_some_and(hyper_util::client::legacy::Error::is_connect)
             || error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused);
         if refused {
             return Failure::NotSent(root_cause(error));
         }
         cause = error.source();
     }
-    Failure::Lost(root_cause(&error))
+    Failure::Lost(root_cause(error))
 }
 
 /// The innermost cause is what a person needs: `Connection refused`, `invalid peer certificate`.

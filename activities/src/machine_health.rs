@@ -100,19 +100,16 @@ impl Activity for PauseHealthCheck {
         let owner = owner_of(cx.attempt().run);
         let name = self.name.as_str();
         let check: MachineHealthCheck = cx.world().must_get(Some(NAMESPACE), name).await?;
-        let paused_by = match check.annotation(PAUSED) {
-            Some(by) => by.to_owned(),
-            None => {
-                let patch = Patch::Merge(json!({"metadata": {
-                    "annotations": {PAUSED: owner},
-                    // Two who pause at the same moment must not both believe that it was them.
-                    "resourceVersion": check.metadata.resource_version,
-                }}));
-                cx.world().patch::<MachineHealthCheck>(Some(NAMESPACE), name, &patch).await?;
-                owner.clone()
-            }
-        };
-        Ok(HealthCheckPaused { ours: paused_by == owner, name: self.name, paused_by })
+        if let Some(by) = check.annotation(PAUSED) {
+            return Ok(HealthCheckPaused { ours: by == owner, paused_by: by.to_owned(), name: self.name });
+        }
+        let patch = Patch::Merge(json!({"metadata": {
+            "annotations": {PAUSED: owner},
+            // Two who pause at the same moment must not both believe that it was them.
+            "resourceVersion": check.metadata.resource_version,
+        }}));
+        cx.world().patch::<MachineHealthCheck>(Some(NAMESPACE), name, &patch).await?;
+        Ok(HealthCheckPaused { ours: true, paused_by: owner, name: self.name })
     }
 }
 

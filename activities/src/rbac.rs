@@ -103,9 +103,12 @@ const HOLD_HEALTH_CHECK: [Permission; 2] =
 const ANSWER_GATES: [Permission; 2] =
     [within("openshift-config", "patch", "", "configmaps"), within("openshift-config", "create", "", "configmaps")];
 
+/// Verbs by group and resource.
+type Rules = BTreeMap<(&'static str, &'static str), BTreeSet<&'static str>>;
+
 /// The cluster role, and one role a namespace, that grant what the named activities need; ready to apply.
 pub fn roles<'a>(activities: impl IntoIterator<Item = &'a str>) -> Vec<Value> {
-    let mut verbs: BTreeMap<Option<&str>, BTreeMap<(&str, &str), BTreeSet<&str>>> = BTreeMap::new();
+    let mut verbs: BTreeMap<Option<&str>, Rules> = BTreeMap::new();
     for permission in activities.into_iter().filter_map(needed_by).flatten() {
         let rules = verbs.entry(permission.namespace).or_default();
         rules.entry((permission.group, permission.resource)).or_default().insert(permission.verb);
@@ -113,7 +116,7 @@ pub fn roles<'a>(activities: impl IntoIterator<Item = &'a str>) -> Vec<Value> {
     verbs.into_iter().map(|(namespace, rules)| role(namespace, rules)).collect()
 }
 
-fn role(namespace: Option<&str>, rules: BTreeMap<(&str, &str), BTreeSet<&str>>) -> Value {
+fn role(namespace: Option<&str>, rules: Rules) -> Value {
     let rule = |((group, resource), verbs): ((&str, &str), BTreeSet<&str>)| json!({"apiGroups": [group], "resources": [resource], "verbs": verbs});
     let rules: Vec<Value> = rules.into_iter().map(rule).collect();
     let api = "rbac.authorization.k8s.io/v1";

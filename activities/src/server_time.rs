@@ -58,8 +58,8 @@ mod tests {
         let local = Timestamp::from_micros(1_700_000_000_000_000);
         let check = |date: Option<&str>, event: Option<i64>, expect_ahead_seconds: i64| {
             let time = ServerTime::default();
-            date.into_iter().for_each(|date| time.note_date(date, local));
-            event.into_iter().for_each(|micros| time.note_event(Timestamp::from_micros(micros)));
+            time.note_date(date.unwrap_or_default(), local);
+            time.note_event(Timestamp::from_micros(event.unwrap_or_default()));
             assert_eq!(time.at(local).as_micros() - local.as_micros(), expect_ahead_seconds * 1_000_000);
         };
         check(None, None, 0);

@@ -76,7 +76,7 @@ async fn the_clusters_id_binds_a_run() {
 #[test]
 fn a_refused_connection_has_sent_nothing() {
     let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
-    assert!(matches!(sending_failed(kube::Error::Service(refused.into())), Failure::NotSent(_)));
+    assert!(matches!(sending_failed(&kube::Error::Service(refused.into())), Failure::NotSent(_)));
     let reset = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
-    assert!(matches!(sending_failed(kube::Error::Service(reset.into())), Failure::Lost(_)));
+    assert!(matches!(sending_failed(&kube::Error::Service(reset.into())), Failure::Lost(_)));
 }

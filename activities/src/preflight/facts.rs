@@ -10,7 +10,7 @@ use crate::machine_health::health_checks;
 use crate::release::Minor;
 use crate::views::{
     ApiRequestCount, Budget, ClusterOperator, ClusterVersion, MachineConfigPool, MachineHealthCheck, Node, Pod, SigningRequest,
-    TlsSecret, View as _,
+    TlsSecret, View,
 };
 
 /// What the update intends.
@@ -94,6 +94,6 @@ impl Facts {
 /// The namespaces with more than one budget: only there can two of them be on one pod.
 fn crowded(budgets: &[Budget]) -> BTreeSet<String> {
     let mut seen = BTreeSet::new();
-    let again = budgets.iter().map(|budget| budget.namespace_name()).filter(|namespace| !seen.insert(*namespace));
+    let again = budgets.iter().map(View::namespace_name).filter(|namespace| !seen.insert(*namespace));
     again.map(str::to_owned).collect()
 }

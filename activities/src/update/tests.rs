@@ -6,8 +6,8 @@ fn request(snapshot: &Snapshot) -> RequestUpdate {
     RequestUpdate { release: release("4.17.9"), seen: UpdateState::of(snapshot.version().unwrap()) }
 }
 
-fn asked_for(text: &str) -> Option<DesiredUpdate> {
-    Some(DesiredUpdate { version: text.to_owned(), image: release(text).image, force: false })
+fn asked_for(text: &str) -> DesiredUpdate {
+    DesiredUpdate { version: text.to_owned(), image: release(text).image, force: false }
 }
 
 #[test]
@@ -23,14 +23,14 @@ fn a_request_is_recognised_wherever_it_got_to() {
     let untouched = |standing: &Standing| matches!(standing, Standing::Untouched(_));
     let foreign = |standing: &Standing| matches!(standing, Standing::Foreign(_));
     check(&|_| {}, &untouched);
-    check(&|snapshot| version(snapshot, |version| version.spec.desired_update = asked_for("4.17.9")), &ours);
-    check(&|snapshot| version(snapshot, |version| version.spec.desired_update = asked_for("4.17.10")), &foreign);
+    check(&|snapshot| version(snapshot, |version| version.spec.desired_update = Some(asked_for("4.17.9"))), &ours);
+    check(&|snapshot| version(snapshot, |version| version.spec.desired_update = Some(asked_for("4.17.10"))), &foreign);
     check(&|snapshot| version(snapshot, |version| version.status.desired.image = release("4.17.9").image), &ours);
     // Completed, and somebody else asked for a later one since: it still happened.
     check(
         &|snapshot| {
             updated_to(snapshot, &release("4.17.9"));
-            version(snapshot, |version| version.spec.desired_update = asked_for("4.17.10"));
+            version(snapshot, |version| version.spec.desired_update = Some(asked_for("4.17.10")));
         },
         &ours,
     );
@@ -64,7 +64,7 @@ fn the_request_is_the_smallest_patch_with_the_wish_that_was_read_as_precondition
             {"op": "add", "path": "/spec/desiredUpdate", "value": wish},
         ]),
     );
-    version(&mut snapshot, |version| version.spec.desired_update = asked_for("4.16.20"));
+    version(&mut snapshot, |version| version.spec.desired_update = Some(asked_for("4.16.20")));
     check(
         &snapshot,
         json!([
@@ -78,7 +78,7 @@ fn the_request_is_the_smallest_patch_with_the_wish_that_was_read_as_precondition
 #[test]
 fn a_request_left_lying_for_five_minutes_is_refused() {
     let mut snapshot = healthy();
-    version(&mut snapshot, |version| version.spec.desired_update = asked_for("4.17.9"));
+    version(&mut snapshot, |version| version.spec.desired_update = Some(asked_for("4.17.9")));
     let mut take_up = TakeUp::default();
     let mut check = |minute: i64, snapshot: &Snapshot, expect: Option<&str>| {
         let verdict = take_up.late(snapshot, &release("4.17.9"), at(minute));

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::{Value, json};
 use tokio::task::AbortHandle;
 
-use crate::api::ApiService;
+use crate::api::{ApiService, UPDATE_SERVICE_PATH};
 use crate::audit::Audit;
 use crate::clock::SimClock;
 use crate::controllers::Controllers;
@@ -49,6 +49,8 @@ impl Sim {
         }
         let ledger = Arc::new(Mutex::new(Ledger::default()));
         let graph = Arc::new(Mutex::new(graph));
+        let served = Arc::clone(&graph);
+        service.serve_updates(move |channel| served.lock().unwrap_or_else(PoisonError::into_inner).document(channel));
         let controllers = Controllers::new(service.clone(), shape, Arc::clone(&graph), scenario.world, Arc::clone(&ledger));
         let end_pods = async move { store.end_pods(is_held).await };
         let tasks = vec![tokio::spawn(controllers.run()).abort_handle(), tokio::spawn(end_pods).abort_handle()];
@@ -62,7 +64,10 @@ impl Sim {
 
     /// Serves the cluster on loopback and writes `kubeconfig` and `audit.jsonl` to `dir`.
     pub async fn serve(&self, dir: &Path, port: u16) -> io::Result<Server> {
-        Server::start(self.service(), dir, port).await
+        let server = Server::start(self.service(), dir, port).await?;
+        let upstream = format!("https://{}{UPDATE_SERVICE_PATH}", server.address());
+        self.set_upstream(&upstream).map_err(io::Error::other)?;
+        Ok(server)
     }
 
     /// The virtual clock.

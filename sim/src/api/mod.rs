@@ -23,4 +23,4 @@ pub use body::SimBody;
 pub use eviction::Budget;
 pub use request::Verb;
 pub use selector::Selector;
-pub use service::{ApiService, ConnectionLost};
+pub use service::{ApiService, ConnectionLost, UPDATE_SERVICE_PATH};

@@ -1,6 +1,7 @@
 //! The API server: one `tower::Service` for requests in memory and over HTTP.
 
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::fmt;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -53,6 +54,19 @@ struct Inner {
     reachable: watch::Sender<bool>,
     /// One eviction at a time, so that two can't spend the same budget.
     evictions: Mutex<()>,
+    updates: OnceLock<UpdateService>,
+}
+
+/// The path at which update services answer, the vendor's own too.
+pub const UPDATE_SERVICE_PATH: &str = "/api/upgrades_info/v1/graph";
+
+/// Makes the update graph's document of a channel.
+struct UpdateService(Box<dyn Fn(&str) -> Value + Send + Sync>);
+
+impl fmt::Debug for UpdateService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UpdateService")
+    }
 }
 
 impl ApiService {
@@ -72,6 +86,7 @@ impl ApiService {
             version: RwLock::new(DEFAULT_VERSION.to_owned()),
             reachable: watch::Sender::new(true),
             evictions: Mutex::new(()),
+            updates: OnceLock::new(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -94,6 +109,11 @@ impl ApiService {
     /// Sets the version that `/version` tells, e.g. `v1.29.6`.
     pub fn set_version(&self, git_version: &str) {
         git_version.clone_into(&mut self.inner.version.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Serves the update graph too, at [`UPDATE_SERVICE_PATH`]: real clusters ask another server, which a rehearsal does not have.
+    pub fn serve_updates(&self, document: impl Fn(&str) -> Value + Send + Sync + 'static) {
+        self.inner.updates.get_or_init(|| UpdateService(Box::new(document)));
     }
 
     /// Whether the server answers at all; when it stops, open watches break and connections are refused.
@@ -231,6 +251,7 @@ impl ApiService {
         match path.trim_end_matches('/') {
             "/version" => return Ok(reply::json(200, &self.version())),
             "/healthz" | "/readyz" | "/livez" => return Ok(reply::text("ok")),
+            UPDATE_SERVICE_PATH => return self.update_graph(parts.uri.query().unwrap_or_default()),
             _ => {}
         }
         if let Some(answer) = discovery::answer(path, &accept).or_else(|| openapi::answer(path, &accept)) {
@@ -238,6 +259,12 @@ impl ApiService {
         }
         review::answer(path, body, &self.inner.store, &self.inner.faults, &arrival.agent)
             .unwrap_or_else(|| Err(ApiError::no_such_path()))
+    }
+
+    fn update_graph(&self, query: &str) -> Result<Reply, ApiError> {
+        let channel = query.split('&').find_map(|pair| pair.strip_prefix("channel=")).unwrap_or_default();
+        let updates = self.inner.updates.get().ok_or_else(ApiError::no_such_path)?;
+        Ok(reply::json(200, &updates.0(channel)))
     }
 
     fn version(&self) -> Value {

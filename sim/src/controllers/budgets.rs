@@ -23,13 +23,11 @@ impl Controller for Budgets {
     }
 
     fn reconcile(&mut self, cx: &mut Cx<'_>) -> Option<DateTime<Utc>> {
-        let touched: BTreeSet<&str> = cx.news.pods.iter().map(|(ns, _)| ns.as_str()).collect();
-        let everywhere = cx.news.of(&PDBS) || cx.news.of(&REPLICASETS);
-        for budget in cx.store.list(&PDBS) {
+        let sets = cx.news.keys(&PDBS).chain(cx.news.keys(&REPLICASETS));
+        let touched: BTreeSet<&str> = cx.news.pods.iter().chain(sets).map(|(ns, _)| ns.as_str()).collect();
+        let budgets = touched.into_iter().filter_map(|ns| cx.store.snapshot(&PDBS, Some(ns), None).ok());
+        for budget in budgets.flat_map(|(_, budgets)| budgets) {
             let ns = namespace(&budget);
-            if !everywhere && !touched.contains(ns) {
-                continue;
-            }
             let selector = &budget["spec"]["selector"];
             let pods: Vec<&Pod> = cx
                 .mirror

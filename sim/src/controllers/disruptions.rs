@@ -72,13 +72,19 @@ impl Board {
     pub(super) fn refusal(&mut self, version: &str, now: DateTime<Utc>) -> Option<Refusal> {
         self.active().find_map(|(fault, state)| {
             let WorldFault::UpdateRefused { reason, version: only, minutes: scripted, .. } = fault else { return None };
-            only.as_ref().is_none_or(|v| v == version).then(|| {
-                // The first try starts its clock.
-                if let (State::Active { until: None }, Some(m)) = (*state, *scripted) {
-                    *state = State::Active { until: Some(now + minutes(m)) };
+            if only.as_ref().is_some_and(|v| v != version) {
+                return None;
+            }
+            // The first try starts its clock, and a later one may find that it has run out.
+            match (*state, *scripted) {
+                (State::Active { until: Some(until) }, _) if until <= now => {
+                    *state = State::Over;
+                    return None;
                 }
-                *reason
-            })
+                (State::Active { until: None }, Some(m)) => *state = State::Active { until: Some(now + minutes(m)) },
+                (State::Waiting | State::Active { .. } | State::Over, _) => {}
+            }
+            Some(*reason)
         })
     }
 

@@ -50,7 +50,7 @@ impl Pod {
 /// What changed since the last look.
 #[derive(Debug, Default)]
 pub(super) struct News {
-    tables: BTreeSet<(&'static str, &'static str)>,
+    tables: BTreeMap<(&'static str, &'static str), BTreeSet<PodKey>>,
     /// Nodes that changed, came or went.
     pub(super) nodes: BTreeSet<String>,
     /// Pods that changed, came or went.
@@ -62,7 +62,16 @@ pub(super) struct News {
 impl News {
     /// Whether an object of this resource changed.
     pub(super) fn of(&self, r: &Resource) -> bool {
-        self.tables.contains(&(r.group, r.plural))
+        self.tables.contains_key(&(r.group, r.plural))
+    }
+
+    /// Namespace and name of the objects of this resource that changed.
+    pub(super) fn keys(&self, r: &Resource) -> impl Iterator<Item = &PodKey> {
+        self.tables.get(&(r.group, r.plural)).into_iter().flatten()
+    }
+
+    fn add(&mut self, r: &Resource, object: &Value) {
+        self.tables.entry((r.group, r.plural)).or_default().insert(key(object));
     }
 
     /// Whether nothing changed.
@@ -135,7 +144,9 @@ impl Mirror {
         // The revision is read first: what changes while the lists are read is seen again, and does no harm.
         *self = Self { revision: store.revision(), ..Self::default() };
         for r in crate::store::resources::ALL {
-            news.tables.insert((r.group, r.plural));
+            for object in store.list(r) {
+                news.add(r, &object);
+            }
         }
         for node in store.list(&NODES) {
             news.nodes.insert(name(&node).to_owned());
@@ -147,7 +158,7 @@ impl Mirror {
     }
 
     fn take(&mut self, change: &Change, news: &mut News) {
-        news.tables.insert((change.resource.group, change.resource.plural));
+        news.add(&change.resource, &change.object);
         let gone = change.kind == ChangeKind::Deleted;
         if change.resource == NODES {
             let node = name(&change.object).to_owned();

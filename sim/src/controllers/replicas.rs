@@ -42,13 +42,9 @@ impl Controller for Replicas {
     }
 
     fn reconcile(&mut self, cx: &mut Cx<'_>) -> Option<DateTime<Utc>> {
-        if cx.news.of(&DEPLOYMENTS) {
-            scale_sets(cx);
-        }
+        scale_sets(cx);
         let mut touched = cx.news.owners.clone();
-        if cx.news.of(&REPLICASETS) {
-            touched.extend(cx.store.list(&REPLICASETS).iter().map(|s| (namespace(s).to_owned(), name(s).to_owned())));
-        }
+        touched.extend(cx.news.keys(&REPLICASETS).cloned());
         for set in &touched {
             self.fill(cx, set);
         }
@@ -166,14 +162,16 @@ fn admits(node: &Value, pod: &Value) -> bool {
     selected && node["spec"]["taints"].as_array().is_none_or(|taints| taints.iter().all(tolerated))
 }
 
-/// Carries the replicas of deployments over to their sets.
+/// Carries the replicas of changed deployments over to their sets.
 fn scale_sets(cx: &Cx<'_>) {
-    for set in cx.store.list(&REPLICASETS) {
-        let owner = text(&set, "/metadata/ownerReferences/0/name");
-        let Some(deployment) = cx.store.get(&DEPLOYMENTS, Some(namespace(&set)), owner) else { continue };
-        let replicas = &deployment["spec"]["replicas"];
-        if set["spec"]["replicas"] != *replicas {
-            cx.modify(&REPLICASETS, Some(namespace(&set)), name(&set), |s| s["spec"]["replicas"] = replicas.clone());
+    for (ns, changed) in cx.news.keys(&DEPLOYMENTS) {
+        let Some(deployment) = cx.store.get(&DEPLOYMENTS, Some(ns), changed) else { continue };
+        let Ok((_, sets)) = cx.store.snapshot(&REPLICASETS, Some(ns), None) else { continue };
+        for set in sets.iter().filter(|s| text(s, "/metadata/ownerReferences/0/name") == changed) {
+            let replicas = &deployment["spec"]["replicas"];
+            if set["spec"]["replicas"] != *replicas {
+                cx.modify(&REPLICASETS, Some(ns), name(set), |s| s["spec"]["replicas"] = replicas.clone());
+            }
         }
         observe(cx, &deployment);
     }

@@ -3,8 +3,12 @@
 mod app;
 mod books;
 mod commands;
+mod drive;
 mod failure;
+mod live;
+mod procedure;
 mod render;
+mod simulation;
 mod tell;
 mod ui;
 mod words;

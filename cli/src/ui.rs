@@ -59,12 +59,18 @@ impl Ui {
 
     /// Writes a value to stdout in the structured format that was asked for; as JSON if it was a table.
     pub(crate) fn value<T: Serialize>(&self, value: &T) -> Result<(), Failure> {
-        let text = match self.format {
-            Format::Table | Format::Json => serde_json::to_string_pretty(value).map(|text| text + "\n").map_err(|e| e.to_string()),
-            Format::Yaml => serde_saphyr::to_string(value).map_err(|e| e.to_string()),
-        };
-        let text = text.map_err(|e| Failure::new(Kind::Failed, format!("the data can't be printed: {e}"), "try `-o table`"))?;
-        self.data(&text)
+        match self.format {
+            Format::Yaml => self.yaml(value),
+            Format::Table | Format::Json => {
+                let text = serde_json::to_string_pretty(value).map_err(|e| unprintable(&e))?;
+                self.data(&format!("{text}\n"))
+            }
+        }
+    }
+
+    /// Writes a value to stdout as YAML.
+    pub(crate) fn yaml<T: Serialize>(&self, value: &T) -> Result<(), Failure> {
+        self.data(&serde_saphyr::to_string(value).map_err(|e| unprintable(&e))?)
     }
 
     /// Writes one line to stderr.
@@ -95,4 +101,8 @@ impl Ui {
         let term = Term::stdout();
         term.features().is_attended().then(|| usize::from(term.size().1))
     }
+}
+
+fn unprintable(error: &dyn std::fmt::Display) -> Failure {
+    Failure::new(Kind::Failed, format!("the data can't be printed: {error}"), "try another format with -o")
 }

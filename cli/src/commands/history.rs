@@ -7,7 +7,7 @@ use windlass_engine::remote::{Remote, Watch};
 
 use crate::app::App;
 use crate::books::{Books, no_such_run};
-use crate::failure::{Exit, Failure, Kind, Outcome};
+use crate::failure::{Exit, Failure, Outcome};
 use crate::render::history::Flattener;
 use crate::render::logbook::Logbook;
 use crate::ui::{Format, Ui};
@@ -99,9 +99,8 @@ impl Printer {
             Self::Logbook(logbook) => logbook.lines(record),
             Self::Json(flattener) => format!("{}\n", flattener.object(record)),
             Self::Yaml(flattener) => {
-                let yaml = serde_saphyr::to_string(&flattener.object(record));
-                let unprintable = |e: serde_saphyr::ser::Error| Failure::new(Kind::Failed, e.to_string(), "try `-o json`");
-                format!("---\n{}", yaml.map_err(unprintable)?)
+                ui.data("---\n")?;
+                return ui.yaml(&flattener.object(record));
             }
         };
         ui.data(&text)

@@ -6,7 +6,13 @@ mod explain;
 mod export;
 mod history;
 mod list;
+mod plan;
+mod rbac;
+mod rehearse;
 mod reject;
+mod resume;
+mod sim;
+mod start;
 mod status;
 mod verify;
 
@@ -18,6 +24,14 @@ use crate::failure::Outcome;
 /// The commands, in the order of the help.
 #[derive(Subcommand)]
 pub(crate) enum Command {
+    /// Run a workflow on a simulated cluster, fast-forward
+    Rehearse(rehearse::Args),
+    /// Show what a workflow would do on this cluster; change nothing
+    Plan(plan::Args),
+    /// Plan, confirm, create a run and drive it here; Ctrl-C leaves it resumable
+    Start(start::Args),
+    /// Drive open runs from where they are
+    Resume(resume::Args),
     /// List the runs
     List(list::Args),
     /// Show where a run stands and what it waits for
@@ -36,12 +50,20 @@ pub(crate) enum Command {
     Verify(verify::Args),
     /// Write the history of a run as JSON lines
     Export(export::Args),
+    /// Serve a simulated cluster for kubectl and for trials
+    Sim(sim::Args),
+    /// Print the least permissions that a workflow needs
+    Rbac(rbac::Args),
 }
 
 impl Command {
     /// Carries the command out.
     pub(crate) async fn run(self, app: &App) -> Outcome {
         match self {
+            Self::Rehearse(args) => rehearse::run(app, args).await,
+            Self::Plan(args) => plan::run(app, &args).await,
+            Self::Start(args) => start::run(app, &args).await,
+            Self::Resume(args) => resume::run(app, &args).await,
             Self::List(args) => list::run(app, &args).await,
             Self::Status(args) => status::run(app, &args).await,
             Self::History(args) => history::run(app, &args).await,
@@ -51,6 +73,8 @@ impl Command {
             Self::Cancel(args) => cancel::run(app, args).await,
             Self::Verify(args) => verify::run(app, &args),
             Self::Export(args) => export::run(app, &args),
+            Self::Sim(args) => sim::run(app, &args).await,
+            Self::Rbac(args) => rbac::run(app, &args),
         }
     }
 }

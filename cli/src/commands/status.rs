@@ -20,7 +20,12 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
-    let found = Found::look(app, &args.run).await?;
+    print(app, &args.run).await
+}
+
+/// Prints where a run stands.
+pub(crate) async fn print(app: &App, run: &str) -> Outcome {
+    let found = Found::look(app, run).await?;
     let standing = found.standing();
     match app.ui.format {
         Format::Table => app.ui.data(&standing.text(&app.ui))?,

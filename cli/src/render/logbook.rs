@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use console::Style;
 use windlass_engine::{Event, ParkReason, ProbeVerdict, Record, Timestamp};
 
+use crate::procedure;
 use crate::ui::Ui;
 use crate::words;
 
@@ -44,9 +45,17 @@ enum Tone {
 const INDENT: usize = 22;
 
 impl Logbook {
-    /// An empty logbook.
+    /// An empty logbook without colours.
+    pub(crate) fn plain() -> Self {
+        Self::with(|style| style.force_styling(false))
+    }
+
+    /// An empty logbook in the colours of stdout.
     pub(crate) fn new(ui: &Ui) -> Self {
-        let on = |style: Style| ui.on_out(style);
+        Self::with(|style| ui.on_out(style))
+    }
+
+    fn with(on: impl Fn(Style) -> Style) -> Self {
         let styles = Styles {
             dim: on(Style::new().dim()),
             good: on(Style::new().green()),
@@ -213,7 +222,10 @@ impl Logbook {
                 self.open.insert(command.0, Open { summary: summary.clone(), since: record.at });
                 (Tone::Plain, summary)
             }
-            Event::SignalReceived { signal, payload, by } => (Tone::Person, format!("{by} sent signal {signal}: {payload}")),
+            Event::SignalReceived { signal, payload, by } => match procedure::plan_in(&record.event) {
+                Some(plan) => (Tone::Person, format!("{by} agreed to plan {}: {}", plan.digest, words::count(plan.steps.len(), "step"))),
+                None => (Tone::Person, format!("{by} sent signal {signal}: {payload}")),
+            },
             Event::GateOpened { gate, text, .. } => (Tone::Person, format!("gate {gate}: {text}")),
             Event::GateApproved { gate, by, reason, in_advance } => {
                 let early = if *in_advance { " in advance" } else { "" };

@@ -5,4 +5,6 @@ pub(crate) mod history;
 pub(crate) mod list;
 pub(crate) mod logbook;
 pub(crate) mod parked;
+pub(crate) mod plan;
+pub(crate) mod rehearsal;
 pub(crate) mod status;

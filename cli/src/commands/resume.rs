@@ -1,0 +1,139 @@
+//! `windlass resume`
+
+use std::sync::Arc;
+
+use windlass_activities::Settings;
+use windlass_engine::control::{What, record_offline};
+use windlass_engine::journal::{DiskJournal, JournalError};
+use windlass_engine::view::RunView;
+use windlass_engine::{Clock, OpenRun, Registry, RunId, SystemClock};
+
+use crate::app::App;
+use crate::books::{Books, worker_of};
+use crate::drive::{Drive, conclude};
+use crate::failure::{Exit, Failure, Kind, Outcome};
+use crate::procedure::{self, plan_in};
+use crate::tell;
+
+/// Drive open runs from where they are: one, or all of this cluster.
+///
+/// A parked run goes on only when it is named.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The run: its id, or a unique beginning or end of it; all open runs if absent
+    run: Option<String>,
+    /// Approve in advance every gate that the plan names
+    #[arg(long)]
+    yes: bool,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+}
+
+pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
+    let dir = app.journal()?;
+    let books = Books::open(&dir)?;
+    let only = args.run.as_ref().map(|run| books.resolve(run)).transpose()?;
+    let open = open_runs(&books, only)?;
+    if open.is_empty() {
+        app.ui.talk("there is no open run; `windlass list` shows the runs");
+        return Ok(Exit::Done);
+    }
+    if let Some(owner) = worker_of(&dir).await {
+        return Err(JournalError::Locked { owner }.into());
+    }
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let cluster = procedure::connect(app, Settings::default()).await?;
+    let ours = refuse_foreign(app, open, only, &cluster)?;
+    let mut journal = tell::open(&dir)?;
+    let mut driven_runs = 0;
+    for run in &ours {
+        if run.parked.is_some() && only.is_none() {
+            app.ui.talk(&format!("run {} stays parked; `windlass resume {}` lets it go on", run.run, run.run));
+            continue;
+        }
+        driven_runs += 1;
+        prepare(&mut journal, &books, run, args, &clock)?;
+    }
+    if driven_runs == 0 {
+        return conclude(app, &ours, crate::live::Ending::Settled);
+    }
+    let registry = windlass_workflows::register(Registry::new(), &cluster);
+    let cluster = cluster.id().to_string();
+    let driven = Drive { app, dir, journal, registry, clock, cluster, only, jumping: false }.run().await?;
+    conclude(app, &driven.report.runs, driven.ending)
+}
+
+/// The runs that could be driven, as the journal has them.
+fn open_runs(books: &Books, only: Option<RunId>) -> Result<Vec<OpenRun>, Failure> {
+    let Some(run) = only else {
+        let read = books.runs();
+        return match read.damage {
+            Some(damage) => Err(damage.into()),
+            None => Ok(read.runs.into_iter().filter(|run| run.ended.is_none()).collect()),
+        };
+    };
+    let read = books.run(run)?;
+    if let Some(damage) = read.damage {
+        return Err(damage.into());
+    }
+    if read.view.status().is_end() {
+        let next = format!("windlass history {run}");
+        return Err(Failure::new(Kind::Usage, format!("run {run} has ended: {}", read.view.status()), next));
+    }
+    Ok(vec![read.view.state])
+}
+
+/// A run belongs to a cluster, whatever the context is called. Named, a run of another cluster is refused; else it is left alone.
+fn refuse_foreign(
+    app: &App,
+    open: Vec<OpenRun>,
+    only: Option<RunId>,
+    cluster: &windlass_activities::Cluster,
+) -> Result<Vec<OpenRun>, Failure> {
+    let mut ours = Vec::new();
+    for run in open {
+        match run.cluster.as_deref().map(|bound| cluster.check_identity(bound)) {
+            None | Some(Ok(())) => ours.push(run),
+            Some(Err(error)) if only.is_some() => return Err(error.into()),
+            Some(Err(_)) => {
+                let bound = run.cluster.as_deref().unwrap_or_default();
+                app.ui.talk(&format!("run {} is left alone: it belongs to cluster {bound}, this is {}", run.run, cluster.id()));
+            }
+        }
+    }
+    if ours.is_empty() {
+        let message = format!("no open run belongs to cluster {}", cluster.id());
+        return Err(Failure::usage(message, "choose the cluster of the run with --context or --kubeconfig"));
+    }
+    Ok(ours)
+}
+
+/// Lets a parked run go on, and approves the gates of its plan if that was asked for.
+fn prepare(journal: &mut DiskJournal, books: &Books, run: &OpenRun, args: &Args, clock: &Arc<dyn Clock>) -> Result<(), Failure> {
+    let mut tell = |what: What| -> Result<(), Failure> {
+        let request = tell::request(run.run, args.reason.clone(), what);
+        record_offline(journal, &request, clock.now())??;
+        Ok(())
+    };
+    if run.parked.is_some() {
+        tell(What::Unpark)?;
+    }
+    if !args.yes {
+        return Ok(());
+    }
+    for gate in undecided_gates(books, run.run) {
+        tell(What::Approve { gate, in_advance: true })?;
+    }
+    Ok(())
+}
+
+/// The gates that the run's plan names and nobody has decided.
+fn undecided_gates(books: &Books, run: RunId) -> Vec<String> {
+    let records: Vec<_> = books.records_of(run).map_while(Result::ok).collect();
+    let planned = records.iter().rev().find_map(|record| plan_in(&record.event)).map(|plan| plan.gates()).unwrap_or_default();
+    let view = RunView::fold(&records);
+    let decided = |name: &String| view.as_ref().is_some_and(|v| v.gates.iter().any(|g| g.name == *name && g.decision.is_some()));
+    planned.into_iter().filter(|gate| !decided(gate)).collect()
+}
+

@@ -1,0 +1,46 @@
+//! `windlass sim`
+
+use std::path::PathBuf;
+
+use tokio::signal::unix::{SignalKind, signal};
+use windlass_sim::SimClock;
+
+use crate::app::App;
+use crate::failure::{Exit, Failure, Kind, Outcome};
+use crate::simulation::{self, ShapeArgs};
+
+/// Serve a simulated cluster on loopback until it is told to stop.
+///
+/// Prints the path of its kubeconfig. DIR/audit.jsonl gets one line for each write: {at, who, verb, path, body, code}.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Where the kubeconfig and the audit log go
+    #[arg(long, value_name = "DIR")]
+    dir: PathBuf,
+    /// The port; any free one if absent
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    port: u16,
+    /// Simulated seconds in a second
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
+    speed: f64,
+    #[command(flatten)]
+    shape: ShapeArgs,
+}
+
+pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
+    let speed = simulation::checked_speed(args.speed)?;
+    // Clients have the machine's clock, so the cluster's begins with it.
+    let sim = args.shape.start(SimClock::new(chrono::Utc::now(), speed))?;
+    let server = sim.serve(&args.dir, args.port).await.map_err(|e| Failure::io("serving from", &args.dir, &e))?;
+    let kubeconfig = server.kubeconfig().display().to_string();
+    app.ui.data(&format!("{kubeconfig}\n"))?;
+    app.ui.talk(&format!("cluster {} listens at https://{}, {speed} times real time", sim.cluster_id(), server.address()));
+    app.ui.talk(&format!("next: export KUBECONFIG={kubeconfig}"));
+    let listen = |kind| signal(kind).map_err(|e| Failure::new(Kind::Failed, format!("no signals can be received: {e}"), "retry"));
+    let (mut int, mut term) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    tokio::select! {
+        _ = int.recv() => {}
+        _ = term.recv() => {}
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,166 @@
+//! Driving runs in this process: the worker, its socket, and the view of both.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use windlass_engine::journal::{DiskJournal, Journal, RecoveryNote};
+use windlass_engine::remote::{Listener, Remote};
+use windlass_engine::view::RunStatus;
+use windlass_engine::{Clock, OpenRun, Registry, RunId, Until, Worker, WorkerOptions, WorkerReport};
+
+use crate::app::App;
+use crate::failure::{Exit, Failure, Kind, Outcome};
+use crate::live::{Ending, Feed, Stage, Teller};
+use crate::render::logbook;
+use crate::tell;
+use crate::ui::Ui;
+use crate::words;
+
+/// What is driven, and with what.
+pub(crate) struct Drive<'a> {
+    pub(crate) app: &'a App,
+    pub(crate) dir: PathBuf,
+    pub(crate) journal: DiskJournal,
+    pub(crate) registry: Registry,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// The cluster that the worker works on.
+    pub(crate) cluster: String,
+    /// Only this run; all open runs of the cluster if absent.
+    pub(crate) only: Option<RunId>,
+    /// Whether time jumps from event to event.
+    pub(crate) jumping: bool,
+}
+
+/// What became of it.
+pub(crate) struct Driven {
+    pub(crate) ending: Ending,
+    pub(crate) report: WorkerReport,
+}
+
+impl Drive<'_> {
+    /// Drives until every run has ended, is parked, or waits for a person who is not here.
+    pub(crate) async fn run(self) -> Result<Driven, Failure> {
+        say_recovery(&self.app.ui, &self.journal);
+        let listener = Listener::bind(&self.dir).map_err(|e| Failure::io("opening the socket in", &self.dir, &e))?;
+        let until = if self.app.ui.asks { Until::Ended } else { Until::Settled };
+        let options = WorkerOptions {
+            build: env!("CARGO_PKG_VERSION").to_owned(),
+            host: tell::host(),
+            until,
+            cluster: Some(self.cluster.clone()),
+            only: self.only,
+            hook: None,
+        };
+        let mut stage = Stage::new(&self.app.ui, &self.dir, self.clock.clone(), self.only);
+        if self.jumping {
+            stage = stage.jumping();
+        }
+        let worker = Worker::new(Box::new(self.journal), self.registry, self.clock, options);
+        let handle = worker.handle();
+        let feed = Feed::Local(handle.watch());
+        let serving = tokio::spawn(listener.serve(handle.clone(), Some(self.cluster)));
+        let mut working = tokio::spawn(worker.run());
+        let watched = stage.watch(feed, &Teller::Local(handle), Some(&mut working)).await;
+        serving.abort();
+        let (ending, report) = match watched? {
+            (ending, Some(report)) => (ending, report),
+            (ending, None) => (ending, working.await.map_err(|e| broke_down(&e))?),
+        };
+        let report = report.map_err(|windlass_engine::WorkerError::Journal(error)| error)?;
+        Ok(Driven { ending, report })
+    }
+}
+
+/// What to say when the worker's task itself ended badly.
+pub(crate) fn broke_down(error: &tokio::task::JoinError) -> Failure {
+    let next = "`windlass resume`; nothing acknowledged is lost. This is a bug in windlass: please report it";
+    Failure::new(Kind::Failed, format!("the worker broke down: {error}"), next)
+}
+
+/// Follows a run that the worker of another process drives.
+pub(crate) async fn follow(app: &App, dir: &Path, run: RunId) -> Outcome {
+    let clock: Arc<dyn Clock> = Arc::new(windlass_engine::SystemClock);
+    let remote = Remote::connect(dir).await.map_err(|e| tell::remote_failure(&e))?;
+    let watch = remote.watch().await.map_err(|e| tell::remote_failure(&e))?;
+    let mut stage = Stage::new(&app.ui, dir, clock, Some(run));
+    let teller = Teller::Remote(dir.to_owned());
+    let (ending, _) = stage.watch::<()>(Feed::Remote(watch), &teller, None).await?;
+    match stage.view(run) {
+        Some(view) => conclude(app, std::slice::from_ref(&view.state), ending),
+        None => Ok(Exit::NeedsPerson),
+    }
+}
+
+/// Says what opening the journal had to mend.
+fn say_recovery(ui: &Ui, journal: &DiskJournal) {
+    for note in journal.recovery() {
+        match note {
+            RecoveryNote::TailCut { segment, bytes, last_good } => ui.talk(&format!(
+                "journal: {} ended in {bytes} bytes that were never acknowledged; cut after record {last_good}",
+                segment.display()
+            )),
+            RecoveryNote::StoreRebuilt { reason, records, moved_to } => {
+                let moved = moved_to.as_ref().map(|path| format!("; the old one is at {}", path.display())).unwrap_or_default();
+                ui.talk(&format!("journal: the store was made anew from the log, {records} records: {reason}{moved}"));
+            }
+            RecoveryNote::StoreCaughtUp { records } => {
+                tracing::debug!(records, "the store lacked the last records and was given them");
+            }
+        }
+    }
+}
+
+/// Says how the runs stand and what to type next; the exit code is that of the worst.
+pub(crate) fn conclude(app: &App, runs: &[OpenRun], ending: Ending) -> Outcome {
+    let mut exit = Exit::Done;
+    for run in runs {
+        let (line, next, one) = conclusion(run, ending);
+        app.ui.talk(&line);
+        for held in run.held.iter().filter(|_| run.ended.is_some()) {
+            app.ui.talk(&format!("still out: {} (was {}): {}", held.0, held.1.prior, held.1.text));
+        }
+        for command in next {
+            app.ui.talk(&format!("next: {command}"));
+        }
+        exit = worst(exit, one);
+    }
+    Ok(exit)
+}
+
+fn worst(one: Exit, other: Exit) -> Exit {
+    match (one, other) {
+        (Exit::NeedsPerson, _) | (_, Exit::NeedsPerson) => Exit::NeedsPerson,
+        (Exit::RunFailed, _) | (_, Exit::RunFailed) => Exit::RunFailed,
+        (Exit::Done, Exit::Done) => Exit::Done,
+    }
+}
+
+fn conclusion(run: &OpenRun, ending: Ending) -> (String, Vec<String>, Exit) {
+    let id = run.run;
+    let took = words::duration(run.last_at.since(run.started_at));
+    match RunStatus::of(run) {
+        RunStatus::Completed => (format!("run {id} completed after {took}"), Vec::new(), Exit::Done),
+        status @ (RunStatus::Failed | RunStatus::Cancelled) => {
+            let error = match &run.ended {
+                Some(windlass_engine::RunEnd::Failed(error) | windlass_engine::RunEnd::Cancelled(error)) => error.clone(),
+                Some(windlass_engine::RunEnd::Completed(_)) | None => String::new(),
+            };
+            let error = if error == status.as_str() { String::new() } else { format!(": {error}") };
+            (format!("run {id} {status} after {took}{error}"), vec![format!("windlass history {id}")], Exit::RunFailed)
+        }
+        RunStatus::Parked => {
+            let why = run.parked.as_ref().map(logbook::park_reason).unwrap_or_default();
+            (format!("run {id} is parked: {why}"), vec![format!("windlass explain {id}")], Exit::NeedsPerson)
+        }
+        RunStatus::Running | RunStatus::Waiting if ending == Ending::Interrupted => {
+            let step = crate::render::list::step(run).map(|step| format!(" at: {step}")).unwrap_or_default();
+            (format!("run {id} is left{step}; nothing is lost"), vec![format!("windlass resume {id}")], Exit::NeedsPerson)
+        }
+        RunStatus::Running | RunStatus::Waiting => {
+            let gates: Vec<String> = run.open_gates().map(str::to_owned).collect();
+            let mut next: Vec<String> = gates.iter().map(|gate| format!("windlass approve {id} {gate} --reason '…'")).collect();
+            next.push(format!("windlass resume {id}"));
+            (format!("run {id} waits for a person at gate {}", gates.join(", ")), next, Exit::NeedsPerson)
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! A plan, for people.
+
+use std::time::Duration;
+
+use windlass_workflows::{Plan, PlannedStep};
+
+use crate::words;
+
+/// The facts, the steps with class, gate and time, and what stands in the way.
+pub(crate) fn text(plan: &Plan) -> String {
+    let mut text = format!("{} on cluster {}, plan {}\n\n", plan.workflow, plan.cluster, plan.digest);
+    for fact in &plan.facts {
+        text.push_str(&format!("  {fact}\n"));
+    }
+    text.push_str("\nsteps\n");
+    let number_width = plan.steps.len().to_string().len();
+    let summary_width = plan.steps.iter().map(|step| step.summary.chars().count()).max().unwrap_or(0);
+    for (number, step) in (1..).zip(&plan.steps) {
+        let (summary, class) = (&step.summary, step.class.as_str());
+        let line = format!("  {number:>number_width$}  {summary:<summary_width$}  {class:<12}  {}", remark(step));
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    let (p50, p90) = total(plan);
+    text.push_str(&format!("\nin one of two cases done within {}, in nine of ten within {}\n", words::duration(p50), words::duration(p90)));
+    for warning in &plan.warnings {
+        text.push_str(&format!("warning: {warning}\n"));
+    }
+    for blocker in &plan.blockers {
+        text.push_str(&format!("blocks: {blocker}\n"));
+    }
+    text
+}
+
+fn remark(step: &PlannedStep) -> String {
+    let gate = step.gate.as_ref().map(|gate| format!("gate {gate}"));
+    let long = step.p50_seconds > 60;
+    let time = long.then(|| {
+        let (p50, p90) = (Duration::from_secs(step.p50_seconds), Duration::from_secs(step.p90_seconds));
+        format!("about {}, at most {}", words::duration(p50), words::duration(p90))
+    });
+    [gate, time].into_iter().flatten().collect::<Vec<_>>().join("; ")
+}
+
+fn total(plan: &Plan) -> (Duration, Duration) {
+    let sum = |of: fn(&PlannedStep) -> u64| Duration::from_secs(plan.steps.iter().map(of).sum());
+    (sum(|step| step.p50_seconds), sum(|step| step.p90_seconds))
+}

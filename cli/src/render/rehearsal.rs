@@ -1,0 +1,143 @@
+//! What a rehearsal showed: steps and how long they took, reboots, writes, and whether everything was kept.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Serialize;
+use windlass_engine::view::{RunStatus, RunView, StepKind, StepState};
+use windlass_sim::Sim;
+use windlass_sim::check::{Baseline, requested_targets};
+
+use crate::words;
+
+/// A report, for programs as it stands and for people as text.
+#[derive(Serialize)]
+pub(crate) struct Rehearsal {
+    run: String,
+    workflow: String,
+    state: RunStatus,
+    simulated_seconds: u64,
+    steps: Vec<Step>,
+    reboots: BTreeMap<String, usize>,
+    writes: BTreeMap<String, usize>,
+    updates_asked_for: Vec<String>,
+    violations: Vec<String>,
+    still_held: Vec<String>,
+    events: u64,
+    journal: PathBuf,
+}
+
+#[derive(Serialize)]
+struct Step {
+    summary: String,
+    seconds: u64,
+    attempts: u32,
+    done: bool,
+}
+
+impl Rehearsal {
+    /// Puts a report together from the history and from what the cluster really went through.
+    pub(crate) fn of(view: &RunView, sim: &Sim, baseline: &Baseline, journal: PathBuf) -> Self {
+        let end = view.ended_at.unwrap_or(view.state.last_at);
+        let audit = sim.audit().records();
+        let updates_asked_for = requested_targets(&audit);
+        let mut writes: BTreeMap<String, usize> = BTreeMap::new();
+        for record in &audit {
+            let path = record.path.split('?').next().unwrap_or_default();
+            *writes.entry(format!("{} {path}", record.verb)).or_default() += 1;
+        }
+        let state = view.status();
+        let hops: Vec<&str> = updates_asked_for.iter().map(String::as_str).collect();
+        let violations = match state {
+            RunStatus::Completed => baseline.check_update(sim, &hops),
+            RunStatus::Failed | RunStatus::Cancelled => baseline.check_given_back(sim),
+            RunStatus::Running | RunStatus::Waiting | RunStatus::Parked => Vec::new(),
+        };
+        Self {
+            run: view.state.run.to_string(),
+            workflow: view.state.workflow.clone(),
+            state,
+            simulated_seconds: end.since(view.state.started_at).as_secs(),
+            steps: steps(view),
+            reboots: sim.reboot_counts(),
+            writes,
+            updates_asked_for,
+            violations: violations.iter().map(ToString::to_string).collect(),
+            still_held: view.state.held.iter().map(|(key, change)| format!("{key}: {}", change.text)).collect(),
+            events: view.state.next_seq - 1,
+            journal,
+        }
+    }
+
+    /// Whether every invariant held.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.violations.is_empty()
+    }
+
+    /// The report for people.
+    pub(crate) fn text(&self) -> String {
+        let time = |seconds: u64| words::duration(Duration::from_secs(seconds));
+        let mut text = format!("\nrehearsal of {}: {} after {} of simulated time\n", self.workflow, self.state, time(self.simulated_seconds));
+        text.push_str("\nsteps\n");
+        let width = self.steps.iter().map(|step| step.summary.chars().count()).max().unwrap_or(0);
+        for step in &self.steps {
+            let mark = if step.done { "✓" } else { "✗" };
+            let attempts = if step.attempts > 1 { format!(", {} attempts", step.attempts) } else { String::new() };
+            text.push_str(&format!("  {mark} {:<width$}  {}{attempts}\n", step.summary, time(step.seconds)));
+        }
+        text.push_str("\nreboots\n");
+        for (times, nodes) in self.nodes_by_reboots() {
+            text.push_str(&format!("  {} each: {}\n", words::count(times, "reboot"), nodes.join(", ")));
+        }
+        text.push_str("\nwrites to the cluster\n");
+        for (write, times) in &self.writes {
+            text.push_str(&format!("  {times:>3}  {write}\n"));
+        }
+        text.push_str(&format!("\nupdates asked for: {}\n", self.updates_asked_for.join(", then ")));
+        text.push_str(&self.verdict());
+        let dir = self.journal.display();
+        text.push_str(&format!("journal: {} at {dir}\n", words::count(usize::try_from(self.events).unwrap_or(usize::MAX), "event")));
+        text.push_str(&format!("  windlass --journal {dir} history {}\n", self.run));
+        text
+    }
+
+    fn verdict(&self) -> String {
+        let mut text = String::new();
+        for violation in &self.violations {
+            text.push_str(&format!("BROKEN: {violation}\n"));
+        }
+        for held in &self.still_held {
+            text.push_str(&format!("still held: {held}\n"));
+        }
+        if self.violations.is_empty() {
+            text.push_str(match self.state {
+                RunStatus::Completed => {
+                    "kept: each update asked for once, no node rebooted more than needed, no budget broken, all that was paused given back\n"
+                }
+                RunStatus::Failed | RunStatus::Cancelled => "kept: all that was paused was given back\n",
+                RunStatus::Running | RunStatus::Waiting | RunStatus::Parked => "not over yet\n",
+            });
+        }
+        text
+    }
+
+    fn nodes_by_reboots(&self) -> BTreeMap<usize, Vec<&str>> {
+        let mut by: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
+        for (node, times) in &self.reboots {
+            by.entry(*times).or_default().push(node);
+        }
+        by
+    }
+}
+
+fn steps(view: &RunView) -> Vec<Step> {
+    let acts = view.steps.iter().filter(|step| matches!(step.kind, StepKind::Activity { .. }));
+    acts.map(|step| Step {
+        summary: step.summary.clone(),
+        seconds: step.ended_at.unwrap_or(view.state.last_at).since(step.started_at).as_secs(),
+        attempts: step.attempts,
+        done: step.state == StepState::Done,
+    })
+    .collect()
+}

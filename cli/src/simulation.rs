@@ -1,0 +1,100 @@
+//! A simulated cluster as the command line shapes it, and its time as the engine reads it.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+
+use chrono::{DateTime, Utc};
+use windlass_engine::{Clock, Timestamp};
+use windlass_sim::{ClusterShape, Scenario, Sim, SimClock};
+
+use crate::failure::{Failure, Kind};
+
+/// The shape of a simulated cluster.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct ShapeArgs {
+    /// Control-plane nodes and workers
+    #[arg(long, value_name = "CONTROL+WORKERS")]
+    nodes: Option<String>,
+    /// Worker pools and their nodes, for instance worker=4,infra=2
+    #[arg(long, value_name = "NAME=COUNT,…")]
+    pools: Option<String>,
+    /// The release that is installed
+    #[arg(long, value_name = "VERSION")]
+    version: Option<String>,
+    /// What every random choice of the cluster follows from
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// What goes wrong: a scenario file, or the name of a built-in scenario (calm, harsh)
+    #[arg(long, value_name = "FILE")]
+    faults: Option<PathBuf>,
+}
+
+impl ShapeArgs {
+    /// The cluster as asked for.
+    pub(crate) fn shape(&self) -> Result<ClusterShape, Failure> {
+        let mut shape = ClusterShape { seed: self.seed, ..ClusterShape::default() };
+        if let Some(version) = &self.version {
+            let minor = version.rsplit_once('.').map_or(version.as_str(), |(minor, _)| minor);
+            shape.channel = format!("stable-{minor}");
+            shape.version.clone_from(version);
+        }
+        if let Some(pools) = &self.pools {
+            shape = shape.with_pools(pools).map_err(|e| instructed(&e.to_string()))?;
+        }
+        if let Some(nodes) = &self.nodes {
+            shape = shape.with_nodes(nodes).map_err(|e| instructed(&e.to_string()))?;
+        }
+        Ok(shape)
+    }
+
+    /// What goes wrong in it.
+    pub(crate) fn scenario(&self) -> Result<Scenario, Failure> {
+        let Some(file) = &self.faults else { return Ok(Scenario::calm()) };
+        Scenario::load(file).map_err(|e| instructed(&e.to_string()))
+    }
+
+    /// Builds the cluster and starts its controllers.
+    pub(crate) fn start(&self, clock: SimClock) -> Result<Sim, Failure> {
+        Sim::start(self.shape()?, self.scenario()?, clock)
+            .map_err(|e| Failure::usage(format!("the simulated cluster can't be built: {e}"), "change --nodes or --pools"))
+    }
+}
+
+/// The simulated cluster's errors say what could not be done, a colon, and what to do.
+fn instructed(text: &str) -> Failure {
+    match text.split_once(": ") {
+        Some((what, advice)) => Failure::usage(format!("can't {what}"), advice),
+        None => Failure::usage(text, "look at `windlass sim --help`"),
+    }
+}
+
+/// A Monday morning: simulated time begins there, so that two rehearsals of one seed are the same to the second.
+const EPOCH_SECONDS: i64 = 1_762_156_800;
+
+/// Where simulated time begins.
+pub(crate) fn epoch() -> DateTime<Utc> {
+    DateTime::from_timestamp(EPOCH_SECONDS, 0).unwrap_or_default()
+}
+
+/// Refuses speeds at which nothing would happen.
+pub(crate) fn checked_speed(speed: f64) -> Result<f64, Failure> {
+    if speed.is_finite() && speed > 0.0 {
+        return Ok(speed);
+    }
+    Err(Failure::new(Kind::Usage, format!("time can't pass at speed {speed}"), "write it as in: --speed 600"))
+}
+
+/// The simulated cluster's time, as the engine's clock.
+#[derive(Clone, Debug)]
+pub(crate) struct SimulatedTime(pub(crate) SimClock);
+
+impl Clock for SimulatedTime {
+    fn now(&self) -> Timestamp {
+        self.0.now().into()
+    }
+
+    fn sleep_until(&self, at: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(self.0.sleep_until(at.to_datetime()))
+    }
+}

@@ -1,4 +1,4 @@
-//! The API server over HTTP on loopback.
+//! The API server over HTTPS on loopback. TLS is not for show: client-go sends no tokens over plain HTTP.
 
 use std::convert::Infallible;
 use std::fs::{self, OpenOptions};
@@ -6,12 +6,18 @@ use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::ServerConfig;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
 
 use crate::api::ApiService;
 
@@ -26,6 +32,29 @@ pub struct Server {
 /// Time to pause after a failed accept (out of file descriptors), as long as it takes for connections to end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// Time for a TLS handshake; on loopback it takes milliseconds.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
+
+/// A fresh certificate for loopback and the key that goes with it.
+struct Identity {
+    pem: String,
+    acceptor: TlsAcceptor,
+}
+
+impl Identity {
+    fn new() -> io::Result<Self> {
+        let names = vec!["localhost".to_owned(), Ipv4Addr::LOCALHOST.to_string()];
+        let made = rcgen::generate_simple_self_signed(names).map_err(io::Error::other)?;
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
+        let chain: Vec<CertificateDer<'static>> = vec![made.cert.der().clone()];
+        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .and_then(|config| config.with_no_client_auth().with_single_cert(chain, key))
+            .map_err(io::Error::other)?;
+        Ok(Self { pem: made.cert.pem(), acceptor: TlsAcceptor::from(Arc::new(config)) })
+    }
+}
+
 impl Server {
     /// Serves on a port of loopback (0: any free one) and writes `kubeconfig`, `token` and `audit.jsonl` to `dir`.
     pub async fn start(service: ApiService, dir: &Path, port: u16) -> io::Result<Self> {
@@ -34,13 +63,14 @@ impl Server {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
         let address = listener.local_addr()?;
         let token = random_token()?;
+        let identity = Identity::new()?;
         let kubeconfig = dir.join("kubeconfig");
         let token_file = dir.join("token");
         write_private(&token_file, &token)?;
-        write_private(&kubeconfig, &kubeconfig_for(address, &token))?;
+        write_private(&kubeconfig, &kubeconfig_for(address, &identity.pem, &token))?;
         service.audit().append_to(&dir.join("audit.jsonl"))?;
         service.auth().require(token, token_file);
-        let accepting = tokio::spawn(accept(listener, service)).abort_handle();
+        let accepting = tokio::spawn(accept(listener, identity.acceptor, service)).abort_handle();
         Ok(Self { address, kubeconfig, accepting })
     }
 
@@ -61,12 +91,12 @@ impl Drop for Server {
     }
 }
 
-async fn accept(listener: TcpListener, service: ApiService) -> Infallible {
+async fn accept(listener: TcpListener, tls: TlsAcceptor, service: ApiService) -> Infallible {
     // Ends with this task, and all connections with it.
     let mut connections = JoinSet::new();
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => _ = connections.spawn(converse(stream, service.clone())),
+            Ok((stream, _)) => _ = connections.spawn(converse(stream, tls.clone(), service.clone())),
             Err(error) => {
                 tracing::warn!(%error, "failed to accept a connection; trying again");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -76,11 +106,16 @@ async fn accept(listener: TcpListener, service: ApiService) -> Infallible {
     }
 }
 
-async fn converse(stream: TcpStream, service: ApiService) {
+async fn converse(stream: TcpStream, tls: TlsAcceptor, service: ApiService) {
     // Watch events are small; waiting to fill a packet would delay them.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "failed to set TCP_NODELAY");
     }
+    let stream = match tokio::time::timeout(HANDSHAKE_LIMIT, tls.accept(stream)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return tracing::debug!(%error, "failed to agree on TLS"),
+        Err(_) => return tracing::debug!("a client did not finish its TLS handshake"),
+    };
     let handler = service_fn(move |request| {
         let service = service.clone();
         // An error closes the connection without a reply, which is what a reset looks like to the client.
@@ -105,14 +140,16 @@ fn write_private(path: &Path, text: &str) -> io::Result<()> {
     file.write_all(text.as_bytes())
 }
 
-fn kubeconfig_for(address: SocketAddr, token: &str) -> String {
+fn kubeconfig_for(address: SocketAddr, pem: &str, token: &str) -> String {
+    let authority = BASE64.encode(pem);
     format!(
         "apiVersion: v1
 kind: Config
 clusters:
 - name: sim
   cluster:
-    server: http://{address}
+    server: https://{address}
+    certificate-authority-data: {authority}
 contexts:
 - name: sim
   context:

@@ -76,6 +76,17 @@ impl Rig {
         Ok(String::from_utf8_lossy(&output.stderr).into_owned())
     }
 
+    /// Waits until so many watches on pools were begun.
+    async fn watched(&self, watches: u64) -> Result<()> {
+        let begun = || self.service.audit().read_count("watch", &MACHINECONFIGPOOLS.qualified());
+        let until = async {
+            while begun() < watches {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), until).await.with_context(|| format!("{} of {watches} watches", begun()))
+    }
+
     fn feed(&self, args: &[&str], manifest: &Value) -> Result<Output> {
         let mut child = self.command(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         child.stdin.take().context("stdin")?.write_all(manifest.to_string().as_bytes())?;
@@ -123,7 +134,9 @@ fn squeeze(text: &str) -> String {
 }
 
 fn conditions(of: &[(&str, &str)]) -> Value {
-    of.iter().map(|(kind, status)| json!({ "type": kind, "status": status, "lastTransitionTime": "2025-06-15T14:06:40Z" })).collect()
+    of.iter()
+        .map(|(kind, status)| json!({ "type": kind, "status": status, "lastTransitionTime": "2025-06-15T14:06:40Z" }))
+        .collect()
 }
 
 fn populate(store: &Store) -> Result<()> {
@@ -188,11 +201,15 @@ fn pod(store: &Store, name: &str, node: &str) -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn tables_and_other_outputs() -> Result<()> {
     let Some(rig) = Rig::start().await? else { return Ok(()) };
-    let columns = "NAME CONFIG UPDATED UPDATING DEGRADED MACHINECOUNT READYMACHINECOUNT UPDATEDMACHINECOUNT DEGRADEDMACHINECOUNT AGE";
+    let columns =
+        "NAME CONFIG UPDATED UPDATING DEGRADED MACHINECOUNT READYMACHINECOUNT UPDATEDMACHINECOUNT DEGRADEDMACHINECOUNT AGE";
     let pools = squeeze(&rig.stdout(&["get", "mcp"])?);
     ensure!(pools.starts_with(&format!("{columns}\nmaster rendered-1 True False False 3 3 3 0 ")), "{pools}");
     let operators = squeeze(&rig.stdout(&["get", "co"])?);
-    ensure!(operators.starts_with("NAME VERSION AVAILABLE PROGRESSING DEGRADED SINCE MESSAGE\netcd 4.16.3 True False False "), "{operators}");
+    ensure!(
+        operators.starts_with("NAME VERSION AVAILABLE PROGRESSING DEGRADED SINCE MESSAGE\netcd 4.16.3 True False False "),
+        "{operators}"
+    );
     let version = squeeze(&rig.stdout(&["get", "clusterversion"])?);
     ensure!(version.starts_with("NAME VERSION AVAILABLE PROGRESSING SINCE STATUS\nversion 4.16.3 True False "), "{version}");
     let nodes = squeeze(&rig.stdout(&["get", "nodes", "-o", "wide"])?);
@@ -206,12 +223,19 @@ async fn tables_and_other_outputs() -> Result<()> {
     ensure!(json["kind"] == "Node" && json["status"]["nodeInfo"]["kubeletVersion"] == "v1.29.6", "{json}");
     let path = "jsonpath={.status.conditions[?(@.type==\"Updated\")].status}";
     ensure!(rig.stdout(&["get", "mcp", "worker", "-o", path])? == "True");
-    let raw: Value = serde_json::from_str(&rig.stdout(&["get", "--raw", "/apis/config.openshift.io/v1/clusterversions/version"])?)?;
+    let raw: Value =
+        serde_json::from_str(&rig.stdout(&["get", "--raw", "/apis/config.openshift.io/v1/clusterversions/version"])?)?;
     ensure!(raw["spec"]["channel"] == "eus-4.16", "{raw}");
     ensure!(rig.stdout(&["version"])?.contains("Server Version: v1.29"));
     ensure!(rig.stdout(&["auth", "can-i", "patch", "nodes"])?.trim() == "yes");
-    ensure!(rig.refused(&["get", "mcp", "nothing"])?.contains("machineconfigpools.machineconfiguration.openshift.io \"nothing\" not found"));
-    ensure!(rig.stdout(&["api-resources", "--api-group=config.openshift.io", "-o", "name"])?.contains("clusteroperators.config.openshift.io"));
+    ensure!(
+        rig.refused(&["get", "mcp", "nothing"])?
+            .contains("machineconfigpools.machineconfiguration.openshift.io \"nothing\" not found")
+    );
+    ensure!(
+        rig.stdout(&["api-resources", "--api-group=config.openshift.io", "-o", "name"])?
+            .contains("clusteroperators.config.openshift.io")
+    );
     Ok(())
 }
 
@@ -219,7 +243,14 @@ async fn tables_and_other_outputs() -> Result<()> {
 async fn patches_labels_and_annotations() -> Result<()> {
     let Some(rig) = Rig::start().await? else { return Ok(()) };
     rig.ok(&["patch", "mcp", "worker", "--type=merge", "-p", r#"{"spec":{"paused":true}}"#])?;
-    rig.ok(&["patch", "clusterversion", "version", "--type=json", "-p", r#"[{"op":"replace","path":"/spec/channel","value":"eus-4.18"}]"#])?;
+    rig.ok(&[
+        "patch",
+        "clusterversion",
+        "version",
+        "--type=json",
+        "-p",
+        r#"[{"op":"replace","path":"/spec/channel","value":"eus-4.18"}]"#,
+    ])?;
     rig.ok(&["patch", "node", "worker-0", "-p", r#"{"spec":{"taints":[{"key":"a","effect":"NoSchedule"}]}}"#])?;
     rig.ok(&["label", "node", "worker-0", "zone=a"])?;
     rig.ok(&["annotate", "mcp", "worker", "note=held"])?;
@@ -260,6 +291,8 @@ async fn watches_and_waits() -> Result<()> {
             pool["status"]["conditions"] = conditions(&[("Updated", status), ("Updating", "True"), ("Degraded", "False")]);
         })
     };
+    // kubectl shows the first event of a watch on one object only if the object changed after the watch began.
+    rig.watched(1).await?;
     update("master", "False")?;
     update("worker", "False")?;
     let changed = follower.line()?;
@@ -268,12 +301,7 @@ async fn watches_and_waits() -> Result<()> {
 
     let waiting = Follower::start(&rig, &["wait", "--for=condition=Updated", "mcp/worker", "--timeout=30s"])?;
     let other = Follower::start(&rig, &["wait", "--for=jsonpath={.spec.paused}=true", "mcp/worker", "--timeout=30s"])?;
-    let watched = async {
-        while rig.service.audit().open_watches() < 2 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), watched).await.context("both wait by a watch")?;
+    rig.watched(3).await?;
     update("worker", "True")?;
     rig.store.modify(&MACHINECONFIGPOOLS, None, "worker", |pool| pool["spec"]["paused"] = json!(true))?;
     for mut waiter in [waiting, other] {
@@ -291,20 +319,30 @@ async fn applies_on_both_sides() -> Result<()> {
             "spec": { "containers": [{ "name": "web", "image": image, "env": env }] } } } })
     };
     let apply = ["apply", "-f", "-"];
-    ensure!(rig.feed_ok(&apply, &deployment("web:1", json!([{ "name": "A", "value": "1" }, { "name": "B", "value": "2" }])))?.contains("created"));
-    rig.store.modify(&DEPLOYMENTS, Some("shop"), "web", |d| d["spec"]["template"]["spec"]["containers"][0]["stdin"] = json!(true))?;
+    ensure!(
+        rig.feed_ok(&apply, &deployment("web:1", json!([{ "name": "A", "value": "1" }, { "name": "B", "value": "2" }])))?
+            .contains("created")
+    );
+    rig.store
+        .modify(&DEPLOYMENTS, Some("shop"), "web", |d| d["spec"]["template"]["spec"]["containers"][0]["stdin"] = json!(true))?;
     ensure!(rig.feed_ok(&apply, &deployment("web:2", json!([{ "name": "B", "value": "3" }])))?.contains("configured"));
-    let container = rig.store.get(&DEPLOYMENTS, Some("shop"), "web").context("deployment")?["spec"]["template"]["spec"]["containers"][0].clone();
+    let container =
+        rig.store.get(&DEPLOYMENTS, Some("shop"), "web").context("deployment")?["spec"]["template"]["spec"]["containers"][0]
+            .clone();
     ensure!(container["stdin"] == true && container["image"] == "web:2", "{container}");
     ensure!(container["env"] == json!([{ "name": "B", "value": "3" }]), "{container}");
-    let pool = |paused: bool| json!({ "apiVersion": "machineconfiguration.openshift.io/v1", "kind": "MachineConfigPool",
-        "metadata": { "name": "infra" }, "spec": { "paused": paused } });
+    let pool = |paused: bool| {
+        json!({ "apiVersion": "machineconfiguration.openshift.io/v1", "kind": "MachineConfigPool",
+        "metadata": { "name": "infra" }, "spec": { "paused": paused } })
+    };
     rig.feed_ok(&apply, &pool(false))?;
     ensure!(rig.feed_ok(&apply, &pool(true))?.contains("configured"));
     ensure!(rig.feed_ok(&apply, &pool(true))?.contains("unchanged"));
 
-    let acks = |value: &str| json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "mine", "namespace": "openshift-config" },
-        "data": { "a": value } });
+    let acks = |value: &str| {
+        json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "mine", "namespace": "openshift-config" },
+        "data": { "a": value } })
+    };
     let side = ["apply", "--server-side", "-f", "-", "--field-manager=one"];
     ensure!(rig.feed_ok(&side, &acks("1"))?.contains("serverside-applied"));
     let other = ["apply", "--server-side", "-f", "-", "--field-manager=two"];

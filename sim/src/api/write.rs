@@ -83,10 +83,12 @@ pub(super) fn patch(store: &Store, request: &ApiRequest) -> Result<Reply, ApiErr
         }
         validate::is_of(r, &body)?;
     }
+    // Asked before the lock is taken, for it looks at the namespace.
+    let can_create = if kind == PatchKind::Apply { may_create_by_apply(store, request, &body) } else { Ok(()) };
     write(store, request, |current| {
         if kind == PatchKind::Apply && sub != Some("scale") {
             if current.is_none() {
-                refuse_to_apply_nothing(store, request, &body)?;
+                can_create.clone()?;
             }
             let as_manager = patch::Manager::of(request, rfc3339(store.clock().now()));
             return patch::apply(r, current, &body, &as_manager, request.query.is_true("force"));
@@ -103,7 +105,8 @@ pub(super) fn patch(store: &Store, request: &ApiRequest) -> Result<Reply, ApiErr
     })
 }
 
-fn refuse_to_apply_nothing(store: &Store, request: &ApiRequest, body: &Value) -> Result<(), ApiError> {
+/// Whether an apply may make the object when there is none.
+fn may_create_by_apply(store: &Store, request: &ApiRequest, body: &Value) -> Result<(), ApiError> {
     let r = request.target.resource;
     let name = request.target.name()?;
     if request.target.subresource.is_some() {

@@ -188,7 +188,8 @@ impl Store {
         Ok(edited.0)
     }
 
-    /// Replaces an object by what `f` makes of it, or creates it when there is none and `f` makes one; `f` runs under the lock.
+    /// Replaces an object by what `f` makes of it, or creates it when there is none and `f` makes one; `f` runs under the lock,
+    /// so it can't ask the store.
     pub fn edit(
         &self,
         r: &Resource,

@@ -158,7 +158,9 @@ impl Cluster {
         };
         let url = format!("{}/{name}?fieldManager={FIELD_MANAGER}", K::url_path(&(), namespace));
         let request = Request::patch(url).header(header::CONTENT_TYPE, content_type).body(body.to_string().into_bytes());
-        self.call(call, request).await
+        let changed = self.call(call, request).await?;
+        self.link.floor.note(&changed);
+        Ok(changed)
     }
 
     /// Creates one object from its whole text and returns it.
@@ -174,7 +176,10 @@ impl Cluster {
         request: Result<Request<Vec<u8>>, E>,
     ) -> Result<Option<K>, CallError> {
         match self.call(call, request).await {
-            Ok(object) => Ok(Some(object)),
+            Ok(object) => {
+                self.link.floor.note(&object);
+                Ok(Some(object))
+            }
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
         }

@@ -13,6 +13,7 @@ pub mod drain;
 #[cfg(test)]
 mod effects;
 mod error;
+mod floor;
 pub mod graph;
 mod ids;
 mod limiter;

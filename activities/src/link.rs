@@ -12,6 +12,7 @@ use windlass_engine::{Clock, Timestamp};
 
 use crate::connect::Connection;
 use crate::error::{Call, CallError, Failure};
+use crate::floor::Floor;
 use crate::limiter::Limiter;
 use crate::server_time::ServerTime;
 
@@ -32,6 +33,7 @@ pub(crate) struct Link {
     pub(crate) source: Source,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) time: ServerTime,
+    pub(crate) floor: Floor,
     /// The server's address.
     pub(crate) address: String,
     pub(crate) proxy: Option<http::Uri>,
@@ -54,6 +56,7 @@ impl Link {
             source,
             clock,
             time: ServerTime::default(),
+            floor: Floor::default(),
             address: "memory://".to_owned(),
             proxy: None,
             client: watch::Sender::new(client),

@@ -48,6 +48,7 @@ struct State {
     objects: BTreeMap<String, BTreeMap<String, Value>>,
     revision: u64,
     watchers: Vec<(String, UnboundedSender<Bytes>)>,
+    deaf: Vec<(String, UnboundedSender<Bytes>)>,
     faults: VecDeque<(Method, Fault)>,
     standing: Option<Fault>,
     requests: Vec<String>,
@@ -88,6 +89,13 @@ impl Server {
         let watchers = std::mem::take(&mut self.state().watchers);
         self.edit(path, name, edit);
         self.state().watchers = watchers;
+    }
+
+    /// The watches that there are now bring nothing any more, and do not end.
+    pub(crate) fn deafen(&self) {
+        let mut state = self.state();
+        let deaf = std::mem::take(&mut state.watchers);
+        state.deaf.extend(deaf);
     }
 
     pub(crate) fn read(&self, path: &str, name: &str) -> Value {

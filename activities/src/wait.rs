@@ -60,7 +60,8 @@ pub async fn wait_for(
         let mut snapshot = pictures.borrow_and_update().clone();
         snapshot.now = cx.world().time();
         let mut pause = SAFETY_CHECK;
-        match followed(&snapshot, wait.outage_budget, cx.now()) {
+        let current = cx.world().link.floor.is_reached(&snapshot);
+        match followed(&snapshot, current, wait.outage_budget, cx.now()) {
             Followed::GiveUp(error) => return Err(error),
             Followed::No(state) => {
                 samples = Samples::default();
@@ -97,10 +98,10 @@ enum Followed {
     GiveUp(ActivityError),
 }
 
-fn followed(snapshot: &Snapshot, budget: Duration, now: Timestamp) -> Followed {
+fn followed(snapshot: &Snapshot, current: bool, budget: Duration, now: Timestamp) -> Followed {
     match snapshot.api() {
-        ApiState::Reachable => Followed::Yes,
-        ApiState::Reading => Followed::No("reading the state of the cluster".to_owned()),
+        ApiState::Reachable if current => Followed::Yes,
+        ApiState::Reachable | ApiState::Reading => Followed::No("reading the state of the cluster".to_owned()),
         ApiState::Forbidden { error } => Followed::GiveUp(ActivityError::permanent("forbidden", error)),
         // A person has to act; however long that takes, nothing is lost.
         ApiState::LoginEnded { since, error } => Followed::No(format!("{error} (since {})", second(since))),

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use windlass_engine::Activity as _;
 
 use super::*;
 use crate::condition::operators_healthy;
@@ -141,4 +142,22 @@ async fn waits_share_four_watches() {
     let requests = server.requests();
     assert!(requests.iter().filter(|request| request.as_str() == format!("GET {OPERATORS}")).count() <= 2, "{requests:?}");
     assert!(requests.len() <= 9, "{requests:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_picture_before_our_own_write_is_not_judged() {
+    let server = Server::healthy();
+    let cluster = server.cluster().await;
+    let (cx, _) = attempt(&cluster);
+    // The watches are up and know the pool as it was; what comes next reaches them only by the safety check.
+    wait_for(&cx, Wait::default(), operators_healthy).await.unwrap();
+    server.deafen();
+    crate::pool::PausePool { pool: "worker".into() }.run(cx.clone()).await.unwrap();
+    server.edit(crate::testing::VERSIONS, "version", |version| version["metadata"]["labels"] = json!({"a": "b"}));
+    let paused = wait_for(&cx, Wait::default(), |snapshot| {
+        let verdict = crate::condition::pool_paused(snapshot, &"worker".into());
+        assert!(verdict.is_met(), "judged the picture before the write");
+        verdict
+    });
+    assert_eq!(paused.await.unwrap().evidence, "pool worker is paused");
 }

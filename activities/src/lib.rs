@@ -2,6 +2,12 @@
 //!
 //! A [`Cluster`] is what activities work on: a kube client bound to the cluster's id, with a budget of calls, a deadline
 //! on each, and one set of watches that every wait shares.
+//!
+//! The families, in the order of an EUS-to-EUS update: [`preflight`] (fit to begin?), [`release`] (both hops pinned along
+//! the update [`graph`]), [`channel`], [`machine_health`] and [`pool`] (held still, let go one by one), [`update`] (asked
+//! for once, waited for), [`admin_ack`] (what a person attests between the hops), [`verify`] (health and proof), and
+//! [`drain`] (why a node does not drain). [`condition`] holds the pure judgements, [`views`] what is read of each kind,
+//! [`rbac`] the permissions that each activity needs.
 
 pub mod admin_ack;
 mod cache;

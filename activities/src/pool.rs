@@ -336,7 +336,7 @@ mod tests {
             1,
             Some("pool worker still targets rendered-worker-r0; the update's configuration is not rendered yet"),
         );
-        check("rendered-worker-r1", 2, Some("node worker-1 waits for its turn, at rendered-worker-r0"));
+        check("rendered-worker-r1", 2, Some("2 nodes wait for their turn, among them worker-0, at rendered-worker-r0"));
         check(
             "rendered-worker-r2",
             3,

@@ -195,7 +195,7 @@ mod tests {
             false,
             &behind(false),
             "pool worker is moving to rendered-worker-r1: 2 of 2 nodes updated, 2 ready (since 2026-03-01 10:00:00Z); \
-             node worker-0 waits for its turn, at rendered-worker-r0; node worker-1 waits for its turn, at rendered-worker-r0",
+             2 nodes wait for their turn, among them worker-0, at rendered-worker-r0",
         );
         let objecting = |snapshot: &mut Snapshot| {
             version(snapshot, |version| {

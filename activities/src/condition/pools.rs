@@ -31,7 +31,8 @@ pub fn pool_rolled_out(snapshot: &Snapshot, name: &PoolName, was: Option<&Render
     let mut reasons = pool_troubles(pool);
     reasons.extend(unfinished(pool));
     let nodes: Vec<&Node> = snapshot.nodes_of(pool).collect();
-    reasons.extend(nodes.iter().filter_map(|node| behind(node, target(pool))));
+    reasons.extend(nodes.iter().filter_map(|node| not_ready(node).or_else(|| configuring(node))));
+    reasons.extend(waiting_for_their_turn(&nodes, target(pool)));
     reasons.extend(super::drains_blocked(snapshot).into_iter().filter(|blocked| {
         nodes.iter().any(|node| matches!(&blocked.concern, Concern::BlockedDrain(name) if name.as_str() == node.name()))
     }));
@@ -88,16 +89,20 @@ fn unfinished(pool: &MachineConfigPool) -> Option<Reason> {
         && status.unavailable_machine_count == 0
         && status.degraded_machine_count == 0;
     let settled = status.configuration.name == target(pool) && pool.says("Updated") == Status::True;
-    let since = pool.condition("Updated").and_then(crate::views::Condition::since);
+    let since = pool.holds("Updating").or_else(|| pool.condition("Updated")).and_then(crate::views::Condition::since);
     (!whole || !settled).then(|| Reason::waiting(subject(pool), format!("is moving to {}: {counts}", target(pool))).since(since))
 }
 
-fn behind(node: &Node, target: &str) -> Option<Reason> {
-    let other = || {
-        let found = node.desired_config();
-        (found != target).then(|| Reason::waiting(format!("node {}", node.name()), format!("waits for its turn, at {found}")))
-    };
-    not_ready(node).or_else(|| configuring(node)).or_else(other)
+/// Nodes that are settled on another configuration than the pool's: a large pool has many, so they are counted.
+fn waiting_for_their_turn(nodes: &[&Node], target: &str) -> Option<Reason> {
+    let settled = |node: &&&Node| not_ready(node).is_none() && configuring(node).is_none();
+    let waiting: Vec<&&Node> = nodes.iter().filter(settled).filter(|node| node.desired_config() != target).collect();
+    let first = waiting.first()?;
+    let at = first.desired_config();
+    Some(match waiting.len() {
+        1 => Reason::waiting(format!("node {}", first.name()), format!("waits for its turn, at {at}")),
+        count => Reason::waiting(format!("{count} nodes"), format!("wait for their turn, among them {}, at {at}", first.name())),
+    })
 }
 
 fn subject(pool: &MachineConfigPool) -> String {
@@ -148,7 +153,7 @@ mod tests {
         check(
             |_| {},
             "pool worker is moving to rendered-worker-r1: 2 of 2 nodes updated, 2 ready (since 2026-03-01 10:00:00Z); \
-             node worker-0 waits for its turn, at rendered-worker-r0; node worker-1 waits for its turn, at rendered-worker-r0",
+             2 nodes wait for their turn, among them worker-0, at rendered-worker-r0",
         );
         check(
             |snapshot| {

@@ -120,7 +120,8 @@ fn target_of(body: &Value) -> Option<String> {
     };
     match body.as_array() {
         None => named(&body["spec"]["desiredUpdate"]),
-        Some(operations) => operations.iter().find_map(|op| match text(op, "/path") {
+        // A `test` operation names what is there, not what is asked for.
+        Some(operations) => operations.iter().filter(|op| op["op"] != "test").find_map(|op| match text(op, "/path") {
             "/spec/desiredUpdate" => named(&op["value"]),
             "/spec/desiredUpdate/version" | "/spec/desiredUpdate/image" => op["value"].as_str().map(str::to_owned),
             _ => None,
@@ -213,7 +214,13 @@ mod tests {
             write(merge("4.17.11"), 409),
             write(merge("4.17.11"), 200),
             write(merge("4.17.11"), 200),
-            write(json!([{ "op": "add", "path": "/spec/desiredUpdate", "value": { "version": "4.18.5" } }]), 200),
+            write(
+                json!([
+                    { "op": "test", "path": "/spec/desiredUpdate/image", "value": "quay.io/x" },
+                    { "op": "add", "path": "/spec/desiredUpdate", "value": { "version": "4.18.5" } },
+                ]),
+                200,
+            ),
         ];
         assert_eq!(requested_targets(&audit), ["4.17.11", "4.18.5"]);
         assert!(hops_requested_once(&audit, &["4.17.11", "4.18.5"]).is_empty());

@@ -27,7 +27,7 @@ const SEGMENT_BYTES: u64 = 64 << 20;
 const NOTES_PER_RUN: usize = 1_000;
 
 /// Reading a record from the store costs as much as passing over so many in the log (benches/journal.rs).
-const STORE_COST: u64 = 32;
+const STORE_COST: u64 = 8;
 
 /// So many records are passed over in about a millisecond, whoever they belong to.
 const ALWAYS_LOG_RECORDS: u64 = 4_096;

@@ -148,7 +148,9 @@ pub(crate) fn record(header: &FrameHeader, frame: &[u8]) -> Result<Record, Decod
 }
 
 fn event(payload: &[u8]) -> Result<Event, DecodeFailure> {
-    serde_json::from_slice(payload).map_err(|error| {
+    // Checked once as a whole, so that serde_json need not check each string.
+    let text = std::str::from_utf8(payload).map_err(|error| DecodeFailure::Malformed(error.to_string()))?;
+    serde_json::from_str(text).map_err(|error| {
         let error = error.to_string();
         // serde's own words, frozen by a test; the tag alone could not name a variant inside an event.
         match error.strip_prefix("unknown variant `").and_then(|rest| rest.split_once('`')) {

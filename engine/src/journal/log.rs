@@ -14,7 +14,7 @@ use crate::event::NewEvent;
 
 /// The log, open for writing.
 pub(crate) struct Log {
-    log_dir: PathBuf,
+    dir: PathBuf,
     media: Arc<dyn Media>,
     segment_bytes: u64,
     incarnation: u32,
@@ -97,7 +97,7 @@ impl Log {
         // Also without a cut: a worker may have died between its write and its sync, and these records are now relied on.
         file.sync_data().map_err(|source| JournalError::SyncFailed { path: log_dir.clone(), source })?;
         let log = Self {
-            log_dir,
+            dir: log_dir,
             media,
             segment_bytes,
             incarnation: 0,
@@ -116,7 +116,7 @@ impl Log {
         let (file, end) = create_segment(&log_dir, media.as_ref(), 1, next)
             .map_err(|e| JournalError::io("creating", &segment::path(&log_dir, 1), e))?;
         let log = Self {
-            log_dir,
+            dir: log_dir,
             media,
             segment_bytes,
             incarnation: 0,
@@ -162,7 +162,7 @@ impl Log {
     fn check_poison(&self) -> Result<(), JournalError> {
         match &self.poison {
             Some((kind, text)) => {
-                Err(JournalError::SyncFailed { path: self.log_dir.clone(), source: io::Error::new(*kind, text.clone()) })
+                Err(JournalError::SyncFailed { path: self.dir.clone(), source: io::Error::new(*kind, text.clone()) })
             }
             None => Ok(()),
         }
@@ -170,7 +170,7 @@ impl Log {
 
     fn poisoned_by(&mut self, error: &io::Error) -> JournalError {
         self.poison = Some((error.kind(), error.to_string()));
-        JournalError::SyncFailed { path: self.log_dir.clone(), source: io::Error::new(error.kind(), error.to_string()) }
+        JournalError::SyncFailed { path: self.dir.clone(), source: io::Error::new(error.kind(), error.to_string()) }
     }
 
     /// Fills the buffer with the commit's records; nothing is written yet.
@@ -207,7 +207,7 @@ impl Log {
     }
 
     fn encoding(&self, error: io::Error) -> JournalError {
-        JournalError::io("encoding an event for", &self.log_dir, error)
+        JournalError::io("encoding an event for", &self.dir, error)
     }
 
     /// Takes back what a failed write left, so that the next append may succeed.
@@ -220,21 +220,21 @@ impl Log {
 
     fn refused(&self, error: io::Error) -> JournalError {
         if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
-            return JournalError::NoSpace { path: self.log_dir.clone() };
+            return JournalError::NoSpace { path: self.dir.clone() };
         }
-        JournalError::io("writing", &segment::path(&self.log_dir, self.end.segment), error)
+        JournalError::io("writing", &segment::path(&self.dir, self.end.segment), error)
     }
 
     fn rotate(&mut self) -> Result<(), JournalError> {
         let segment = self.end.segment + 1;
-        match create_segment(&self.log_dir, self.media.as_ref(), segment, self.next) {
+        match create_segment(&self.dir, self.media.as_ref(), segment, self.next) {
             Ok((file, end)) => {
                 (self.file, self.end) = (file, end);
                 Ok(())
             }
             Err(error) => {
                 // A leftover would stand in the way of the next try and make this segment look sealed.
-                let path = segment::path(&self.log_dir, segment);
+                let path = segment::path(&self.dir, segment);
                 if path.exists()
                     && let Err(error) = self.media.remove(&path)
                 {

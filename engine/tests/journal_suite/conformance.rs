@@ -69,8 +69,11 @@ fn breaks_off(open: Open<'_>) {
 fn knows_the_runs(open: Open<'_>) {
     let mut journal = open();
     journal.append(&[event(run(0), 1), ending(run(2), 41)]).unwrap();
-    let expect = [(1, 41, false), (2, 41, true), (3, 2, false), (0, 1, false)]
-        .map(|(n, last_seq, ended)| RunHead { run: run(n), last_seq, ended });
+    let expect = [(1, 41, false), (2, 41, true), (3, 2, false), (0, 1, false)].map(|(n, last_seq, ended)| RunHead {
+        run: run(n),
+        last_seq,
+        ended,
+    });
     assert_eq!(journal.runs().unwrap(), expect, "the oldest first");
     journal.close().unwrap();
     assert_eq!(open().runs().unwrap(), expect);

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use windlass_engine::Record;
-use windlass_engine::journal::{JournalError, JournalReader, RecoveryNote, verify};
 use windlass_engine::journal::Journal;
+use windlass_engine::journal::{JournalError, JournalReader, RecoveryNote, verify};
 
 use crate::support::{assert_history, copy, fill, flip, open, run, small_segments, try_open};
 
@@ -102,7 +102,8 @@ fn a_worker_starts_on_a_cut_log_and_says_so_and_refuses_a_damaged_one() {
         assert_history(&mut journal, run(2), good / 2);
         let notes = journal.recovery().to_vec();
         let cut = notes.iter().any(|note| matches!(note, RecoveryNote::TailCut { last_good, .. } if *last_good == good));
-        let ahead = notes.iter().any(|n| matches!(n, RecoveryNote::StoreRebuilt { reason, .. } if reason.contains("ahead of the log")));
+        let ahead =
+            notes.iter().any(|n| matches!(n, RecoveryNote::StoreRebuilt { reason, .. } if reason.contains("ahead of the log")));
         assert_eq!((cut, ahead), (length != records[10].0 as u64, true), "{notes:?}");
     }
     copy(origin.path(), dir.path());

@@ -3,8 +3,8 @@
 use std::fs;
 use std::os::unix::fs::FileExt;
 
-use windlass_engine::journal::{Journal, JournalError, JournalReader, verify};
 use windlass_engine::NewEvent;
+use windlass_engine::journal::{Journal, JournalError, JournalReader, verify};
 
 use crate::support::{ending, event, fill, history, open, run, small_segments, try_open};
 

@@ -84,10 +84,8 @@ pub(crate) fn history(journal: &mut dyn Journal, run: RunId) -> Vec<Record> {
 
 /// What a run's history should be, by place and event.
 pub(crate) fn assert_history(journal: &mut dyn Journal, run: RunId, count: u64) {
-    let found: Vec<NewEvent> = history(journal, run)
-        .into_iter()
-        .map(|Record { run, seq, at, event, .. }| NewEvent { run, seq, at, event })
-        .collect();
+    let found: Vec<NewEvent> =
+        history(journal, run).into_iter().map(|Record { run, seq, at, event, .. }| NewEvent { run, seq, at, event }).collect();
     let expect: Vec<NewEvent> = (1..=count).map(|seq| event(run, seq)).collect();
     assert_eq!(found, expect);
 }

@@ -140,7 +140,7 @@ fn a_log_cut_at_any_length_opens_with_all_records_before_the_cut() {
     let (origin, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     fill(&mut open(origin.path(), 800).unwrap().log, 9);
     let ends = boundaries(origin.path());
-    assert!(ends.len() > 4, "{ends:?}");
+    assert!(ends.len() > 2, "{ends:?}");
     let last = segment::path(dir.path(), *segment::list(origin.path()).unwrap().last().unwrap());
     let all = {
         copy(origin.path(), dir.path());

@@ -39,10 +39,13 @@ pub(super) struct Chunk(sled::Batch);
 
 /// The open store.
 pub(super) struct Db {
-    db: sled::Db,
+    sled: sled::Db,
     events: sled::Tree,
     ops: sled::Tree,
 }
+
+/// Looks at a key and its value.
+type Look<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Result<(), Damaged>;
 
 type HeadLayout = (u64, u64, u64, u64, u8);
 type CheckpointLayout = (u64, RecordHash, (u64, u64), (u64, u64));
@@ -54,8 +57,8 @@ impl Db {
     pub(super) fn open(path: &Path) -> Result<Self, Damaged> {
         let opened = guard("opening it", || {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-            let db = sled::Config::new().path(path).flush_every_ms(None).cache_capacity(CACHE_BYTES).open()?;
-            Ok(Self { events: db.open_tree("events")?, ops: db.open_tree("ops")?, db })
+            let sled = sled::Config::new().path(path).flush_every_ms(None).cache_capacity(CACHE_BYTES).open()?;
+            Ok(Self { events: sled.open_tree("events")?, ops: sled.open_tree("ops")?, sled })
         })?;
         // sled makes its files readable for all; the directory keeps others out, this keeps copies tidy.
         for file in fs::read_dir(path).into_iter().flatten().flatten().filter(|entry| entry.path().is_file()) {
@@ -79,7 +82,7 @@ impl Db {
     }
 
     /// How many events there are, which takes a walk over all of them; `each` looks at every one.
-    pub(super) fn walk(&self, each: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), Damaged>) -> Result<u64, Damaged> {
+    pub(super) fn walk(&self, each: Look<'_>) -> Result<u64, Damaged> {
         let mut count = 0;
         let mut damage = None;
         guard("reading its events", || {
@@ -135,7 +138,7 @@ impl Db {
 
     /// Hands sled's buffers to the system. Not a sync, and not relied on.
     pub(super) fn flush(&self) -> Result<(), Damaged> {
-        guard("flushing it", || self.db.flush().map(|_| ()))
+        guard("flushing it", || self.sled.flush().map(|_| ()))
     }
 
     /// Closes a sound store.

@@ -184,7 +184,7 @@ fn refused_write(status: &Status, retry_after: Option<Duration>, message: String
 }
 
 impl From<CallError> for ActivityError {
-    /// Not a blanket policy: the verdict depends on the call and on how it ended, see [`classify`].
+    /// Not a blanket policy: the verdict depends on the call and on how it ended, see `classify`.
     fn from(error: CallError) -> Self {
         classify(&error)
     }

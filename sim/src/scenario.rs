@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::faults::ApiFault;
+use crate::api::Verb;
+use crate::faults::{self, ApiFault, Effect, Match};
 
 /// Everything scripted that goes wrong: at the API server and in the cluster.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -278,7 +279,7 @@ impl Scenario {
             WorldFault::DrainBlocked { when: on(2, 40.0), node: "worker/0".into(), minutes: Some(300.0) },
             WorldFault::MachineConfigAdded { when: on(2, 20.0), pool: "worker".into() },
         ];
-        Self { name: "harsh".into(), world, ..Self::default() }
+        Self { name: "harsh".into(), api: harsh_api(), world }
     }
 
     /// The built-in scenario of this name.
@@ -298,6 +299,26 @@ impl Scenario {
         let text = std::fs::read_to_string(path).map_err(|source| ScenarioError::Read { path: path.into(), source })?;
         serde_saphyr::from_str(&text).map_err(|e| ScenarioError::Parse { path: path.into(), message: e.to_string() })
     }
+}
+
+/// An API server behind a rolling control plane: busy, restarting, and now and then gone before its reply.
+fn harsh_api() -> Vec<ApiFault> {
+    let now_and_then = |probability, verbs: &[Verb], effect| ApiFault {
+        on: Match { verbs: verbs.to_vec(), ..Match::default() },
+        when: faults::When { probability: Some(probability), ..faults::When::default() },
+        effect,
+    };
+    let answer = |code, retry_after_seconds, applied| Effect::Status { code, retry_after_seconds, applied };
+    let reads = [Verb::Get, Verb::List, Verb::Watch];
+    vec![
+        now_and_then(0.02, &[], answer(429, Some(1), false)),
+        now_and_then(0.02, &reads, answer(503, Some(2), false)),
+        now_and_then(0.05, &[Verb::Patch], answer(504, None, true)),
+        now_and_then(0.05, &[Verb::Patch], Effect::ResetBefore),
+        now_and_then(0.05, &[Verb::Patch], Effect::ResetAfter),
+        now_and_then(0.3, &[Verb::Watch], Effect::DropWatch { after_events: 200 }),
+        now_and_then(0.05, &[Verb::Watch], Effect::ExpireWatch),
+    ]
 }
 
 #[cfg(test)]

@@ -156,6 +156,33 @@ async fn an_operator_that_stays_degraded_fails_the_update_until_it_recovers() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn scripted_pool_faults_begin_and_end() {
+    let when = When { update: None, after_minutes: 10.0 };
+    let minutes = Some(30.0);
+    let reason = "unexpected on-disk state validating against rendered-infra";
+    let faults = vec![
+        WorldFault::PoolDegraded { when, pool: "infra".into(), reason: reason.into(), minutes },
+        WorldFault::PoolPaused { when, pool: "worker".into(), minutes },
+        WorldFault::SignerEnds { when, days: 20 },
+    ];
+    let sim = start(ClusterShape::default(), faults);
+    let seen = |sim: &windlass_sim::Sim| {
+        let (infra, worker) = (pool(sim, "infra"), pool(sim, "worker"));
+        (says(&infra, "Degraded"), condition(&infra, "NodeDegraded").2.contains(reason), worker["spec"]["paused"] == true)
+    };
+    pass(&sim, 5).await;
+    let (calm, harsh) = (("False".to_owned(), false, false), ("True".to_owned(), true, true));
+    assert_eq!(seen(&sim), calm);
+    pass(&sim, 10).await;
+    assert_eq!(seen(&sim), harsh);
+    assert_eq!(condition(&version(&sim), "Upgradeable").1, "DegradedPool");
+    assert_eq!(pool(&sim, "worker")["status"]["certExpirys"][1]["expiry"], "2026-03-22T06:10:00Z");
+    pass(&sim, 30).await;
+    assert_eq!(seen(&sim), calm);
+    assert_eq!(condition(&version(&sim), "Upgradeable").1, "");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_silent_node_loses_its_pods_to_others_when_its_machine_goes() {
     let fault =
         WorldFault::NodeSilent { when: When { update: None, after_minutes: 10.0 }, node: "worker/2".into(), minutes: None };

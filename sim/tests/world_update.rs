@@ -107,7 +107,7 @@ async fn asking_for_the_same_update_again_changes_nothing() {
     request_update(&sim, "4.17.11").await;
     sim.store()
         .modify(&windlass_sim::store::resources::CLUSTERVERSIONS, None, "version", |v| {
-            v["spec"]["desiredUpdate"]["force"] = json!(false)
+            v["spec"]["desiredUpdate"]["force"] = json!(false);
         })
         .expect("a write");
     pass(&sim, 120).await;

@@ -25,6 +25,14 @@ pub(super) struct Board {
     slots: Vec<(WorldFault, State)>,
 }
 
+/// How a reboot is scripted to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ScriptedReboot {
+    AsUsual,
+    BackAt(DateTime<Utc>),
+    Never,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Waiting,
@@ -41,15 +49,16 @@ impl Board {
         self.slots.iter_mut().filter(|(_, state)| matches!(state, State::Active { .. }))
     }
 
-    /// When a node that reboots now comes back, if that is scripted; the inner none is never.
-    pub(super) fn stuck_reboot(&mut self, node: &str, now: DateTime<Utc>) -> Option<Option<DateTime<Utc>>> {
-        self.active().find_map(|(fault, state)| {
+    /// How a reboot that starts now is scripted to go.
+    pub(super) fn reboot(&mut self, node: &str, now: DateTime<Utc>) -> ScriptedReboot {
+        let found = self.active().find_map(|(fault, state)| {
             let WorldFault::NodeStuck { node: stuck, minutes: scripted, .. } = fault else { return None };
             (node_name(stuck) == node).then(|| {
                 *state = State::Over;
-                scripted.map(|m| now + minutes(m))
+                scripted.map_or(ScriptedReboot::Never, |m| ScriptedReboot::BackAt(now + minutes(m)))
             })
-        })
+        });
+        found.unwrap_or(ScriptedReboot::AsUsual)
     }
 
     /// How much longer an operator's update takes that starts now.
@@ -103,7 +112,6 @@ pub(super) fn node_name(text: &str) -> String {
 }
 
 /// Begins and ends the scripted faults.
-#[derive(Default)]
 pub(super) struct Disruptions;
 
 impl Controller for Disruptions {

@@ -10,7 +10,6 @@ use crate::world::graph::parse;
 use crate::world::json::{Said, annotation, name, namespace, set_condition, text};
 
 /// Keeps `Upgradeable` of the operators that judge other objects.
-#[derive(Default)]
 pub(super) struct Gates;
 
 impl Controller for Gates {

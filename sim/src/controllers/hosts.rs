@@ -3,6 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
+use super::disruptions::ScriptedReboot;
 use super::ledger::Reboot;
 use super::mirror::News;
 use super::{Controller, Cx, Shared, earlier, minutes};
@@ -59,9 +60,10 @@ impl Shared {
     /// Reboots a node into a release.
     pub(super) fn reboot(&mut self, node: &str, release: Release, now: DateTime<Utc>, rng: &mut Rng) {
         let usual = minutes(rng.lognormal(self.shape.timing.reboot_minutes, SIGMA));
-        let back_at = match self.board.stuck_reboot(node, now) {
-            Some(scripted) => scripted,
-            None => Some(now + usual),
+        let back_at = match self.board.reboot(node, now) {
+            ScriptedReboot::AsUsual => Some(now + usual),
+            ScriptedReboot::BackAt(at) => Some(at),
+            ScriptedReboot::Never => None,
         };
         self.silence(node, Outage { since: now, back_at, boots: Some(release), shown: false, evicted: false });
     }

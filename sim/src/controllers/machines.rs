@@ -10,9 +10,9 @@ use super::mirror::News;
 use super::{Controller, Cx, earlier};
 use crate::rng::Rng;
 use crate::store::Preconditions;
-use crate::store::resources::{MACHINECONFIGPOOLS, MACHINEHEALTHCHECKS, MACHINES, MACHINESETS, NODES, PODS};
+use crate::store::resources::{DAEMONSETS, MACHINECONFIGPOOLS, MACHINEHEALTHCHECKS, MACHINES, MACHINESETS, NODES, PODS};
 use crate::world::graph::Release;
-use crate::world::json::{condition, has_annotation, name, node_ready, selects, text, time};
+use crate::world::json::{condition, has_annotation, name, namespace, node_ready, selects, text, time};
 use crate::world::nodes::{HEALTH_CHECK_PAUSED, MACHINE_API, NodePlan, machine_object, node_object};
 use crate::world::pools::RELEASE;
 use crate::world::workloads::daemon_pods;
@@ -162,14 +162,16 @@ impl Machines {
             let number = taken.max().map_or(0, |n| n + 1);
             // The index chooses zone and address; the number only the name.
             let position = ["a", "b", "c"].iter().position(|z| zone.ends_with(z)).unwrap_or(0);
-            let index = (number..).find(|i| i % 3 == position).unwrap_or(number);
+            let index = number - number % 3 + position;
             let node = format!("{pool}-{number}");
             let plan =
                 NodePlan { name: &node, pool: &pool, index, machine: &machine, config: &config, release: &release, now: cx.now };
             cx.create(&NODES, node_object(&plan, &mut self.rng));
             for (set, mut pod) in daemon_pods(&node) {
-                pod["metadata"]["ownerReferences"] =
-                    json!([{ "apiVersion": "apps/v1", "kind": "DaemonSet", "name": set, "uid": "", "controller": true }]);
+                let owner = cx.store.get(&DAEMONSETS, Some(namespace(&pod)), set);
+                let uid = owner.map_or(Value::Null, |o| o["metadata"]["uid"].clone());
+                pod["metadata"]["ownerReferences"] = json!([{ "apiVersion": "apps/v1", "kind": "DaemonSet", "name": set, "uid": uid, "controller": true,
+                        "blockOwnerDeletion": true }]);
                 cx.create(&PODS, pod);
             }
             cx.modify(&MACHINES, Some(MACHINE_API), name(&object), |m| {

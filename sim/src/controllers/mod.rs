@@ -155,9 +155,9 @@ impl Controllers {
         let started = store.clock().now();
         let rng = Rng::new(shape.seed).fork("controllers");
         let all: Vec<Box<dyn Controller>> = vec![
-            Box::new(disruptions::Disruptions::default()),
+            Box::new(disruptions::Disruptions),
             Box::new(cvo::Cvo::new(rng.fork("cvo"))),
-            Box::new(gates::Gates::default()),
+            Box::new(gates::Gates),
             Box::new(mco::Mco::new(rng.fork("mco"))),
             Box::new(hosts::Kubelets::new(rng.fork("kubelets"))),
             Box::new(machines::Machines::new(rng.fork("machines"))),

@@ -41,9 +41,9 @@ pub(super) fn namespace(name: &str) -> Draft {
 
 pub(super) fn drafts(plan: &mut Plan<'_>) -> Vec<Draft> {
     let mut all = vec![infrastructure(plan), network(), credentials(), signer(plan), install_config()];
-    all.push(config_map(MCO_IMAGES, json!({ "releaseVersion": plan.release.version })));
-    all.push(config_map(ADMIN_GATES, gates(plan.shape, parse(&plan.release.version).minor)));
-    all.push(config_map(ADMIN_ACKS, json!({})));
+    all.push(config_map(MCO_IMAGES, &json!({ "releaseVersion": plan.release.version })));
+    all.push(config_map(ADMIN_GATES, &gates(plan.shape, parse(&plan.release.version).minor)));
+    all.push(config_map(ADMIN_ACKS, &json!({})));
     all.extend(plan.shape.removed_apis.iter().map(|api| {
         let status = json!({
             "removedInRelease": api.removed_in, "requestCount": api.requests,
@@ -79,12 +79,12 @@ pub(crate) fn gates(shape: &super::shape::ClusterShape, minor: u64) -> Value {
     Value::Object(pairs.map(|g| (g.key.clone(), json!(g.text))).collect())
 }
 
-fn config_map((namespace, name): (&str, &str), data: Value) -> Draft {
+fn config_map((namespace, name): (&str, &str), data: &Value) -> Draft {
     Draft::new(CONFIGMAPS, json!({ "metadata": { "name": name, "namespace": namespace }, "data": data }))
 }
 
 fn install_config() -> Draft {
-    config_map(("kube-system", "cluster-config-v1"), json!({ "install-config": "metadata:\n  name: harbour\n" }))
+    config_map(("kube-system", "cluster-config-v1"), &json!({ "install-config": "metadata:\n  name: harbour\n" }))
 }
 
 fn infrastructure(plan: &Plan<'_>) -> Draft {

@@ -157,7 +157,18 @@ fn pool_object(plan: &Plan<'_>, shape: &PoolShape, sources: &[Value]) -> Value {
     let updated = Said::new("True", "", format!("All nodes are updated with MachineConfig {rendered}"));
     set_condition(&mut object, "Updated", &updated, since);
     set_condition(&mut object, "Updating", &Said::no(), since);
+    spell_out_conditions(&mut object);
     object
+}
+
+/// Writes out the empty reasons and messages of a pool's conditions, which its operator does not omit.
+pub(crate) fn spell_out_conditions(pool: &mut Value) {
+    let conditions = pool["status"]["conditions"].as_array_mut();
+    for condition in conditions.into_iter().flatten().filter_map(Value::as_object_mut) {
+        for key in ["reason", "message"] {
+            condition.entry(key).or_insert_with(|| json!(""));
+        }
+    }
 }
 
 /// `status.certExpirys`: the kube-apiserver's CA bundle.

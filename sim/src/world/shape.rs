@@ -261,7 +261,9 @@ impl ClusterShape {
 mod tests {
     use super::*;
 
-    fn check(read: Result<ClusterShape, ShapeError>, expected: Result<(usize, &[(&str, usize)]), ShapeError>) {
+    type Read<'a> = (usize, &'a [(&'a str, usize)]);
+
+    fn check(read: Result<ClusterShape, ShapeError>, expected: Result<Read<'_>, ShapeError>) {
         let seen = read.map(|s| (s.control_plane, s.pools.iter().map(|p| (p.name.clone(), p.nodes)).collect::<Vec<_>>()));
         let expected = expected.map(|(c, pools)| (c, pools.iter().map(|(n, k)| ((*n).to_owned(), *k)).collect::<Vec<_>>()));
         assert_eq!(seen, expected);

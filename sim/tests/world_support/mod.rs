@@ -91,7 +91,7 @@ pub fn node(sim: &Sim, name: &str) -> Value {
 
 /// An object that is there.
 pub fn get(sim: &Sim, r: &Resource, ns: Option<&str>, name: &str) -> Value {
-    (*sim.store().get(r, ns, name).unwrap_or_else(|| panic!("no {} {name}", r.plural))).clone()
+    (*sim.store().get(r, ns, name).expect("the object is there")).clone()
 }
 
 /// Everything that an EUS-to-EUS update does before its first hop.

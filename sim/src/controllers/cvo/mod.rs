@@ -132,7 +132,7 @@ impl Cvo {
     fn take(&mut self, cx: &mut Cx<'_>, version: &Value, request: Option<Request>) {
         write(cx, |v| drop_condition(v, "Invalid"));
         let current = text(version, "/status/desired/image");
-        let target = request.as_ref().map(|r| self.resolve(cx, version, r));
+        let target = request.as_ref().map(|r| resolve(cx, version, r));
         match (request, target) {
             (Some(request), Some(Ok(release))) if release.as_ref().is_none_or(|r| r.image() != current) => {
                 self.begin_load(cx, request, release);
@@ -152,27 +152,6 @@ impl Cvo {
         }
     }
 
-    /// The release that is asked for: the image wins; a version alone must be on offer. No release is an unknown image.
-    fn resolve(&self, cx: &Cx<'_>, version: &Value, request: &Request) -> Result<Option<Release>, String> {
-        if !request.image.is_empty() {
-            return Ok(cx.shared.graph.by_image(&request.image).cloned());
-        }
-        let listed =
-            |list: &Value, at: &str| list.as_array().is_some_and(|all| all.iter().any(|u| text(u, at) == request.version));
-        let status = &version["status"];
-        let known = listed(&status["availableUpdates"], "/version")
-            || listed(&status["conditionalUpdates"], "/release/version")
-            || listed(&status["history"], "/version");
-        if known {
-            return Ok(cx.shared.graph.release(&request.version).cloned());
-        }
-        Err(format!(
-            "The cluster version is invalid: spec.desiredUpdate.version: Invalid value: \"{}\": when image is empty the update must be a \
-             previous version or an available update",
-            request.version
-        ))
-    }
-
     fn begin_load(&mut self, cx: &mut Cx<'_>, request: Request, release: Option<Release>) {
         let image = release.as_ref().map_or_else(|| request.image.clone(), Release::image);
         let message = format!("Retrieving and verifying payload version=\"{}\" image=\"{image}\"", request.version);
@@ -187,7 +166,7 @@ impl Cvo {
         let Some(version) = cx.store.get(&CLUSTERVERSIONS, None, "version") else { return };
         let refusal = match &load.release {
             None => Some((RETRIEVE, retrieval_failed(&load.request, &load.request.image))),
-            Some(release) => self.refusal(cx, &version, release, &load),
+            Some(release) => refusal(cx, &version, release, &load),
         };
         match (refusal, load.release.clone()) {
             (None, Some(release)) => self.accept(cx, &version, release, &load.request),
@@ -200,39 +179,6 @@ impl Cvo {
                 self.load = Some(Load { due: cx.in_seconds(pause), ..load });
             }
         }
-    }
-
-    fn refusal(&self, cx: &mut Cx<'_>, version: &Value, release: &Release, load: &Load) -> Option<(&'static str, String)> {
-        let image = release.image();
-        let asked = &load.request.version;
-        if let Some(scripted) = cx.shared.board.refusal(&release.version, cx.now) {
-            return Some(match scripted {
-                Refusal::RetrievePayload => (RETRIEVE, retrieval_failed(&load.request, &image)),
-                Refusal::VerifyPayloadVersion => (VERIFY, verification_failed(&image, asked, "0.0.1-snapshot")),
-                Refusal::LoadPayload => (
-                    "LoadPayload",
-                    format!("Loading payload failed version=\"{asked}\" image=\"{image}\" failure=unable to read manifests"),
-                ),
-            });
-        }
-        if !asked.is_empty() && *asked != release.version {
-            return Some((VERIFY, verification_failed(&image, asked, &release.version)));
-        }
-        if load.request.force {
-            return None;
-        }
-        let objection = objections(cx, version);
-        let unmet = check(version, release, objection.as_ref());
-        (!unmet.is_empty()).then(|| {
-            let all: Vec<String> = unmet.iter().map(preconditions::Unmet::sentence).collect();
-            let what = format!("Preconditions failed for payload loaded version=\"{}\" image=\"{image}\": ", release.version);
-            let list = if let [one] = all.as_slice() {
-                one.clone()
-            } else {
-                format!("Multiple precondition checks failed:\n* {}", all.join("\n* "))
-            };
-            (PRECONDITIONS, what + &list)
-        })
     }
 
     fn accept(&mut self, cx: &mut Cx<'_>, version: &Value, release: Release, request: &Request) {
@@ -352,6 +298,60 @@ impl Cvo {
         });
         due
     }
+}
+
+/// The release that is asked for: the image wins; a version alone must be on offer. No release is an unknown image.
+fn resolve(cx: &Cx<'_>, version: &Value, request: &Request) -> Result<Option<Release>, String> {
+    if !request.image.is_empty() {
+        return Ok(cx.shared.graph.by_image(&request.image).cloned());
+    }
+    let listed = |list: &Value, at: &str| list.as_array().is_some_and(|all| all.iter().any(|u| text(u, at) == request.version));
+    let status = &version["status"];
+    let known = listed(&status["availableUpdates"], "/version")
+        || listed(&status["conditionalUpdates"], "/release/version")
+        || listed(&status["history"], "/version");
+    if known {
+        return Ok(cx.shared.graph.release(&request.version).cloned());
+    }
+    Err(format!(
+        "The cluster version is invalid: spec.desiredUpdate.version: Invalid value: \"{}\": when image is empty the update must be a \
+         previous version or an available update",
+        request.version
+    ))
+}
+
+/// Why a loaded release is not applied: reason and message.
+fn refusal(cx: &mut Cx<'_>, version: &Value, release: &Release, load: &Load) -> Option<(&'static str, String)> {
+    let image = release.image();
+    let asked = &load.request.version;
+    if let Some(scripted) = cx.shared.board.refusal(&release.version, cx.now) {
+        return Some(match scripted {
+            Refusal::RetrievePayload => (RETRIEVE, retrieval_failed(&load.request, &image)),
+            Refusal::VerifyPayloadVersion => (VERIFY, verification_failed(&image, asked, "0.0.1-snapshot")),
+            Refusal::LoadPayload => (
+                "LoadPayload",
+                format!("Loading payload failed version=\"{asked}\" image=\"{image}\" failure=unable to read manifests"),
+            ),
+        });
+    }
+    if !asked.is_empty() && *asked != release.version {
+        return Some((VERIFY, verification_failed(&image, asked, &release.version)));
+    }
+    if load.request.force {
+        return None;
+    }
+    let objection = objections(cx, version);
+    let unmet = check(version, release, objection.as_ref());
+    (!unmet.is_empty()).then(|| {
+        let all: Vec<String> = unmet.iter().map(preconditions::Unmet::sentence).collect();
+        let what = format!("Preconditions failed for payload loaded version=\"{}\" image=\"{image}\": ", release.version);
+        let list = if let [one] = all.as_slice() {
+            one.clone()
+        } else {
+            format!("Multiple precondition checks failed:\n* {}", all.join("\n* "))
+        };
+        (PRECONDITIONS, what + &list)
+    })
 }
 
 const RETRIEVE: &str = "RetrievePayload";

@@ -176,7 +176,8 @@ impl Waiting {
             message.push_str(&self.on.join(", "));
         }
         if !self.slow.is_empty() {
-            message.push_str(&format!(" over {} minutes which is longer than expected", self.limit()));
+            let over = format!(" over {} minutes which is longer than expected", self.limit());
+            message.push_str(&over);
         }
         message
     }

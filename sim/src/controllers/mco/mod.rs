@@ -68,7 +68,7 @@ impl Controller for Mco {
             self.plan_renders(cx, &pools, &release);
         }
         self.render_due(cx, &pools, &release);
-        let touched = self.touched_pools(cx, &pools);
+        let touched = touched_pools(cx, &pools);
         for pool in &pools {
             self.follow(cx, pool, &touched);
         }
@@ -88,6 +88,19 @@ fn release(cx: &Cx<'_>) -> Release {
 
 fn find_release(cx: &Cx<'_>, version: &str) -> Release {
     cx.shared.graph.release(version).cloned().unwrap_or_else(|| Release { version: version.to_owned(), channels: vec![] })
+}
+
+/// The pools of the nodes that changed.
+fn touched_pools(cx: &Cx<'_>, pools: &[Arc<Value>]) -> BTreeSet<String> {
+    let mut touched = BTreeSet::new();
+    for node in &cx.news.nodes {
+        match cx.mirror.nodes.get(node) {
+            Some(object) => touched.extend(pool::pool_of(pools, object).map(str::to_owned)),
+            // A node that went may have been in any pool.
+            None => touched.extend(pools.iter().map(|p| name(p).to_owned())),
+        }
+    }
+    touched
 }
 
 impl Mco {
@@ -126,19 +139,6 @@ impl Mco {
             cx.create(&MACHINECONFIGS, rendered);
             cx.modify(&MACHINECONFIGPOOLS, None, name(pool), |p| p["spec"]["configuration"] = spec);
         }
-    }
-
-    /// The pools of the nodes that changed.
-    fn touched_pools(&self, cx: &Cx<'_>, pools: &[Arc<Value>]) -> BTreeSet<String> {
-        let mut touched = BTreeSet::new();
-        for node in &cx.news.nodes {
-            match cx.mirror.nodes.get(node) {
-                Some(object) => touched.extend(pool::pool_of(pools, object).map(str::to_owned)),
-                // A node that went may have been in any pool.
-                None => touched.extend(pools.iter().map(|p| name(p).to_owned())),
-            }
-        }
-        touched
     }
 
     /// Decides when a pool is looked at, and looks at it.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::world::json::{Said, annotation, cordoned, label, name, node_ready, selects, set_condition, text};
 use crate::world::nodes::mco;
+use crate::world::pools::spell_out_conditions;
 
 /// The pool of a node: a custom pool wins over `worker`, and `master` over everything.
 pub(super) fn pool_of<'a>(pools: &'a [Arc<Value>], node: &Value) -> Option<&'a str> {
@@ -99,6 +100,7 @@ pub(super) fn write_status(pool: &mut Value, nodes: &[&Value], now: DateTime<Utc
     {
         set_condition(pool, kind, &said, now);
     }
+    spell_out_conditions(pool);
 }
 
 #[cfg(test)]

@@ -107,7 +107,10 @@ fn is_over(pod: &Value) -> bool {
 pub(super) fn evict(store: &Store, request: &ApiRequest) -> Result<Reply, ApiError> {
     let (ns, name) = (request.target.ns(), request.target.name()?);
     let eviction = request.json()?;
-    if eviction["kind"] != "Eviction" || !matches!(eviction["apiVersion"].as_str(), Some("policy/v1" | "policy/v1beta1")) {
+    // The path says what the body is, so a body that does not say is fine.
+    let kind = eviction["kind"].as_str().unwrap_or("Eviction");
+    let version = eviction["apiVersion"].as_str().unwrap_or("policy/v1");
+    if !eviction.is_object() || kind != "Eviction" || !matches!(version, "policy/v1" | "policy/v1beta1") {
         return Err(ApiError::bad_request("the body of an eviction must be a policy/v1 Eviction"));
     }
     if eviction["metadata"]["name"].as_str().is_some_and(|given| given != name) {

@@ -9,6 +9,7 @@ use windlass_engine::view::RunStatus;
 use windlass_engine::{Clock, OpenRun, Registry, RunId, Until, Worker, WorkerOptions, WorkerReport};
 
 use crate::app::App;
+use crate::clock;
 use crate::failure::{Exit, Failure, Kind, Outcome};
 use crate::live::{Ending, Feed, Stage, Teller};
 use crate::render::logbook;
@@ -79,11 +80,11 @@ pub(crate) fn broke_down(error: &tokio::task::JoinError) -> Failure {
 
 /// Follows a run that the worker of another process drives.
 pub(crate) async fn follow(app: &App, dir: &Path, run: RunId) -> Outcome {
-    let clock: Arc<dyn Clock> = Arc::new(windlass_engine::SystemClock);
+    let clock = clock::of(app);
     let remote = Remote::connect(dir).await.map_err(|e| tell::remote_failure(&e))?;
     let watch = remote.watch().await.map_err(|e| tell::remote_failure(&e))?;
-    let mut stage = Stage::new(&app.ui, dir, clock, Some(run));
-    let teller = Teller::Remote(dir.to_owned());
+    let mut stage = Stage::new(&app.ui, dir, clock.clone(), Some(run));
+    let teller = Teller::Remote(dir.to_owned(), clock);
     let (ending, _) = stage.watch::<()>(Feed::Remote(watch), &teller, None).await?;
     match stage.view(run) {
         Some(view) => conclude(app, std::slice::from_ref(&view.state), ending),

@@ -2,6 +2,7 @@
 
 mod app;
 mod books;
+mod clock;
 mod commands;
 mod drive;
 mod failure;

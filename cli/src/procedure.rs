@@ -125,6 +125,11 @@ pub(crate) fn plan_in(event: &Event) -> Option<Plan> {
     }
 }
 
+/// A cluster's surroundings outside a simulation: the clock of the command, and a polite number of calls.
+pub(crate) fn settings(clock: &Arc<dyn Clock>) -> Settings {
+    Settings { clock: clock.clone(), ..Settings::default() }
+}
+
 /// Connects to the cluster that the command line names.
 pub(crate) async fn connect(app: &App, settings: Settings) -> Result<Arc<Cluster>, Failure> {
     let connection = Connection { kubeconfig: app.global.kubeconfig.clone(), context: app.global.context.clone() };

@@ -7,7 +7,7 @@ use std::time::Duration;
 use windlass_engine::control::{Request, What, record_offline};
 use windlass_engine::journal::{DiskJournal, Journal, JournalError, JournalOptions};
 use windlass_engine::remote::{Remote, RemoteError};
-use windlass_engine::{Clock, RunId, SystemClock};
+use windlass_engine::{Clock, RunId};
 
 use crate::failure::{Failure, Kind};
 
@@ -33,7 +33,16 @@ impl Told {
 /// Who is at the keyboard: user and machine.
 pub(crate) fn who() -> String {
     let user = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()));
-    format!("{}@{}", user.unwrap_or_else(|| "unknown".to_owned()), host())
+    format!("{}@{}", user.or_else(user_of_process).unwrap_or_else(|| "unknown".to_owned()), host())
+}
+
+/// A service or a container often has no `USER`.
+fn user_of_process() -> Option<String> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let uid = status.lines().find_map(|line| line.strip_prefix("Uid:"))?.split_whitespace().next()?.to_owned();
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let entry = users.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|entry| entry.get(2) == Some(&uid.as_str()));
+    Some(entry.map_or_else(|| format!("uid-{uid}"), |entry| entry[0].to_owned()))
 }
 
 /// The machine's name.
@@ -52,14 +61,14 @@ const PATIENCE: u32 = 20;
 const MOMENT: Duration = Duration::from_millis(100);
 
 /// Tells it; returns once it is on disk.
-pub(crate) async fn tell(dir: &Path, request: Request) -> Result<Told, Failure> {
+pub(crate) async fn tell(dir: &Path, clock: &Arc<dyn Clock>, request: Request) -> Result<Told, Failure> {
     for _ in 0..PATIENCE {
         if let Some(told) = tell_worker(dir, &request).await? {
             return Ok(told);
         }
-        match open(dir) {
+        match open(dir, clock) {
             Ok(mut journal) => {
-                let answer = record_offline(&mut journal, &request, SystemClock.now())?;
+                let answer = record_offline(&mut journal, &request, clock.now())?;
                 Box::new(journal).close()?;
                 answer?;
                 return Ok(Told::Offline);
@@ -68,7 +77,7 @@ pub(crate) async fn tell(dir: &Path, request: Request) -> Result<Told, Failure> 
             Err(error) => return Err(error.into()),
         }
     }
-    open(dir).map_or_else(|error| Err(error.into()), |_| Err(no_answer()))
+    open(dir, clock).map_or_else(|error| Err(error.into()), |_| Err(no_answer()))
 }
 
 async fn tell_worker(dir: &Path, request: &Request) -> Result<Option<Told>, Failure> {
@@ -89,9 +98,8 @@ async fn tell_worker(dir: &Path, request: &Request) -> Result<Option<Told>, Fail
 }
 
 /// Opens the journal for writing, with the lock.
-pub(crate) fn open(dir: &Path) -> Result<DiskJournal, JournalError> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    DiskJournal::open(dir, &clock, JournalOptions::default())
+pub(crate) fn open(dir: &Path, clock: &Arc<dyn Clock>) -> Result<DiskJournal, JournalError> {
+    DiskJournal::open(dir, clock, JournalOptions::default())
 }
 
 /// What to say when a worker can't be talked to.

@@ -1,11 +1,8 @@
 //! `windlass plan`
 
-use std::sync::Arc;
-
-use windlass_activities::Settings;
-use windlass_engine::{Clock, SystemClock};
 
 use crate::app::App;
+use crate::clock;
 use crate::failure::{Exit, Outcome};
 use crate::procedure::{self, Procedure};
 use crate::render;
@@ -19,8 +16,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let cluster = procedure::connect(app, Settings::default()).await?;
+    let clock = clock::of(app);
+    let cluster = procedure::connect(app, procedure::settings(&clock)).await?;
     let prepared = args.workflow.prepare(&cluster, &clock).await?;
     match app.ui.format {
         Format::Table => app.ui.data(&render::plan::text(&prepared.plan))?,

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use windlass_activities::Settings;
 use windlass_engine::control::{What, record_offline};
 use windlass_engine::journal::{DiskJournal, JournalError};
 use windlass_engine::view::RunView;
-use windlass_engine::{Clock, OpenRun, Registry, RunId, SystemClock};
+use windlass_engine::{Clock, OpenRun, Registry, RunId};
 
 use crate::app::App;
+use crate::clock;
 use crate::books::{Books, worker_of};
 use crate::drive::{Drive, conclude};
 use crate::failure::{Exit, Failure, Kind, Outcome};
@@ -42,10 +42,10 @@ pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
     if let Some(owner) = worker_of(&dir).await {
         return Err(JournalError::Locked { owner }.into());
     }
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let cluster = procedure::connect(app, Settings::default()).await?;
+    let clock = clock::of(app);
+    let cluster = procedure::connect(app, procedure::settings(&clock)).await?;
     let ours = refuse_foreign(app, open, only, &cluster)?;
-    let mut journal = tell::open(&dir)?;
+    let mut journal = tell::open(&dir, &clock)?;
     let mut driven_runs = 0;
     for run in &ours {
         if run.parked.is_some() && only.is_none() {

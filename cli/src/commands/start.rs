@@ -3,14 +3,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use windlass_activities::{Cluster, Settings};
+use windlass_activities::Cluster;
 use windlass_engine::control::{Request, What, record_offline};
 use windlass_engine::journal::{DiskJournal, JournalError};
 use windlass_engine::remote::Remote;
-use windlass_engine::{Clock, Json, Registry, RunId, SystemClock};
+use windlass_engine::{Clock, Json, Registry, RunId};
 use windlass_workflows::Plan;
 
 use crate::app::App;
+use crate::clock;
 use crate::drive::{Drive, conclude, follow};
 use crate::failure::{Exit, Failure, Kind, Outcome};
 use crate::procedure::{self, PLAN_SIGNAL, Prepared, Procedure};
@@ -35,8 +36,8 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
     let dir = app.journal()?;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let cluster = procedure::connect(app, Settings::default()).await?;
+    let clock = clock::of(app);
+    let cluster = procedure::connect(app, procedure::settings(&clock)).await?;
     let prepared = args.workflow.prepare(&cluster, &clock).await?;
     app.ui.talk(&render::plan::text(&prepared.plan));
     prepared.refuse_blocked()?;
@@ -50,7 +51,7 @@ pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
     if Remote::connect(&dir).await.is_ok() {
         return hand_over(app, &dir, run, requests).await;
     }
-    let journal = match tell::open(&dir) {
+    let journal = match tell::open(&dir, &clock) {
         // A worker that took the lock in this very moment will listen soon.
         Err(JournalError::Locked { .. }) => return hand_over(app, &dir, run, requests).await,
         other => other?,
@@ -104,7 +105,7 @@ pub(crate) fn plan_signal(plan: &Plan) -> Result<What, Failure> {
 /// Another worker holds the journal: it gets the run, and is followed.
 async fn hand_over(app: &App, dir: &Path, run: RunId, requests: Vec<Request>) -> Outcome {
     for request in requests {
-        tell::tell(dir, request).await?;
+        tell::tell(dir, &clock::of(app), request).await?;
     }
     app.ui.talk(&format!("run {run}"));
     if let Some(owner) = crate::books::worker_of(dir).await {

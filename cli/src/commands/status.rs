@@ -4,9 +4,10 @@ use std::path::Path;
 
 use windlass_engine::journal::LockOwner;
 use windlass_engine::remote::Remote;
-use windlass_engine::{Clock, Progress, RunId, SystemClock};
+use windlass_engine::{Progress, RunId, Timestamp};
 
 use crate::app::App;
+use crate::clock;
 use crate::books::{Books, ReadRun};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::render::status::Standing;
@@ -39,6 +40,7 @@ pub(crate) struct Found {
     read: ReadRun,
     worker: Option<LockOwner>,
     progress: Vec<Progress>,
+    now: Timestamp,
 }
 
 impl Found {
@@ -49,12 +51,12 @@ impl Found {
         let read = books.run(run)?;
         let worker = books.worker().await;
         let progress = if worker.is_some() { progress_of(&books.dir, run).await } else { Vec::new() };
-        Ok(Self { read, worker, progress })
+        Ok(Self { read, worker, progress, now: clock::of(app).now() })
     }
 
     /// What is drawn.
     pub(crate) fn standing(&self) -> Standing<'_> {
-        Standing { view: &self.read.view, worker: self.worker.as_ref(), progress: &self.progress, now: SystemClock.now() }
+        Standing { view: &self.read.view, worker: self.worker.as_ref(), progress: &self.progress, now: self.now }
     }
 
     /// Done, unless the journal is damaged behind what was shown.

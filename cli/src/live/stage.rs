@@ -50,7 +50,7 @@ pub(crate) enum Teller {
     /// The worker of this process.
     Local(WorkerHandle),
     /// Whoever holds the journal.
-    Remote(std::path::PathBuf),
+    Remote(std::path::PathBuf, Arc<dyn Clock>),
 }
 
 /// Why the watching ended.
@@ -83,6 +83,8 @@ pub(crate) struct Stage<'a> {
     drawn_at: Option<Instant>,
     /// Whether time passes by itself between two news, so that a frame grows old.
     ticks: bool,
+    /// While the past is read: it is not told again.
+    quiet: bool,
 }
 
 impl<'a> Stage<'a> {
@@ -100,6 +102,7 @@ impl<'a> Stage<'a> {
             asker: Asker::default(),
             drawn_at: None,
             ticks: true,
+            quiet: false,
         }
     }
 
@@ -121,7 +124,9 @@ impl<'a> Stage<'a> {
         let mut ending = Ending::Settled;
         let mut worker = worker;
         let remote = worker.is_none();
+        self.quiet = true;
         self.catch_up();
+        self.quiet = false;
         loop {
             self.ask_if_needed();
             self.draw();
@@ -213,7 +218,8 @@ impl<'a> Stage<'a> {
         };
         if fresh && self.screen.is_none() {
             let logbook = self.logbooks.entry(record.run).or_insert_with(Logbook::plain);
-            for line in logbook.lines(record).lines() {
+            let lines = logbook.lines(record);
+            for line in lines.lines().filter(|_| !self.quiet) {
                 self.ui.talk(line);
             }
         }
@@ -354,7 +360,7 @@ fn stop(teller: &Teller) -> bool {
             handle.stop();
             false
         }
-        Teller::Remote(_) => true,
+        Teller::Remote(..) => true,
     }
 }
 
@@ -364,7 +370,7 @@ async fn deliver(teller: &Teller, request: Request) -> Result<(), Failure> {
             // Decided by somebody else in this very moment.
             Ok(Ok(()) | Err(_)) | Err(_) => Ok(()),
         },
-        Teller::Remote(dir) => tell::tell(dir, request).await.map(drop),
+        Teller::Remote(dir, clock) => tell::tell(dir, clock, request).await.map(drop),
     }
 }
 

@@ -6,6 +6,9 @@ use windlass_workflows::{Plan, PlannedStep};
 
 use crate::words;
 
+/// The facts above the steps have the digests in full.
+const SUMMARY_WIDTH: usize = 64;
+
 /// The facts, the steps with class, gate and time, and what stands in the way.
 pub(crate) fn text(plan: &Plan) -> String {
     let mut text = format!("{} on cluster {}, plan {}\n\n", plan.workflow, plan.cluster, plan.digest);
@@ -14,9 +17,10 @@ pub(crate) fn text(plan: &Plan) -> String {
     }
     text.push_str("\nsteps\n");
     let number_width = plan.steps.len().to_string().len();
-    let summary_width = plan.steps.iter().map(|step| step.summary.chars().count()).max().unwrap_or(0);
-    for (number, step) in (1..).zip(&plan.steps) {
-        let (summary, class) = (&step.summary, step.class.as_str());
+    let summaries: Vec<String> = plan.steps.iter().map(|step| words::one_line(&step.summary, SUMMARY_WIDTH)).collect();
+    let summary_width = summaries.iter().map(|summary| summary.chars().count()).max().unwrap_or(0);
+    for ((number, step), summary) in (1..).zip(&plan.steps).zip(&summaries) {
+        let class = step.class.as_str();
         let line = format!("  {number:>number_width$}  {summary:<summary_width$}  {class:<12}  {}", remark(step));
         text.push_str(line.trim_end());
         text.push('\n');

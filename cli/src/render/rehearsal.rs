@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
+use windlass_engine::RunEnd;
 use windlass_engine::view::{RunStatus, RunView, StepKind, StepState};
 use windlass_sim::Sim;
 use windlass_sim::check::{Baseline, requested_targets};
@@ -48,7 +49,8 @@ impl Rehearsal {
             *writes.entry(format!("{} {path}", record.verb)).or_default() += 1;
         }
         let state = view.status();
-        let hops: Vec<&str> = updates_asked_for.iter().map(String::as_str).collect();
+        let through = gone_through(view);
+        let hops: Vec<&str> = through.iter().map(String::as_str).collect();
         let violations = match state {
             RunStatus::Completed => baseline.check_update(sim, &hops),
             RunStatus::Failed | RunStatus::Cancelled => baseline.check_given_back(sim),
@@ -131,10 +133,21 @@ impl Rehearsal {
     }
 }
 
+/// The versions that the workflow says it went through.
+fn gone_through(view: &RunView) -> Vec<String> {
+    let Some(RunEnd::Completed(output)) = &view.state.ended else { return Vec::new() };
+    let output = output.to_value();
+    let releases = output["through"].as_array().map(Vec::as_slice).unwrap_or_default();
+    releases.iter().filter_map(|release| release["version"].as_str().map(str::to_owned)).collect()
+}
+
+/// A digest in full would push the times off the screen; the history has it.
+const SUMMARY_WIDTH: usize = 72;
+
 fn steps(view: &RunView) -> Vec<Step> {
     let acts = view.steps.iter().filter(|step| matches!(step.kind, StepKind::Activity { .. }));
     acts.map(|step| Step {
-        summary: step.summary.clone(),
+        summary: words::one_line(&step.summary, SUMMARY_WIDTH),
         seconds: step.ended_at.unwrap_or(view.state.last_at).since(step.started_at).as_secs(),
         attempts: step.attempts,
         done: step.state == StepState::Done,

@@ -220,10 +220,9 @@ fn address(pool: &str, index: usize) -> String {
 fn health_checks(plan: &Plan<'_>) -> Vec<Draft> {
     let Some(minutes) = plan.shape.health_check_minutes else { return vec![] };
     let timeout = format!("{}s", minutes * 60);
-    let check = |name: &str, selector: Value, conditions: Value, most: &str| {
+    let check = |name: &str, selector: Value, conditions: Value, most: &str, workers: usize| {
         let spec =
             json!({ "selector": selector, "unhealthyConditions": conditions, "maxUnhealthy": most, "nodeStartupTimeout": "10m" });
-        let workers = plan.shape.workers();
         let status = json!({ "expectedMachines": workers, "currentHealthy": workers, "remediationsAllowed": workers });
         Draft::new(
             MACHINEHEALTHCHECKS,
@@ -233,13 +232,14 @@ fn health_checks(plan: &Plan<'_>) -> Vec<Draft> {
     let role = json!({ "matchLabels": { "machine.openshift.io/cluster-api-machine-role": "worker" } });
     let unready = ["False", "Unknown"].map(|status| json!({ "type": "Ready", "status": status, "timeout": timeout }));
     vec![
-        check("worker-health", role, json!(unready), "40%"),
+        check("worker-health", role, json!(unready), "40%", plan.shape.workers()),
         // Comes with the platform and watches spot instances only; it is never paused.
         check(
             "machine-api-termination-handler",
             json!({ "matchLabels": { "machine.openshift.io/interruptible-instance": "" } }),
             json!([{ "type": "Terminating", "status": "True", "timeout": "0s" }]),
             "100%",
+            0,
         ),
     ]
 }

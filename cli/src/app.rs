@@ -12,7 +12,7 @@ use crate::ui::{Format, Ui};
 
 /// Durable cluster maintenance: workflows that take hours or weeks, can be killed at any moment, and go on from the exact step.
 #[derive(Parser)]
-#[command(name = "windlass", version, max_term_width = 110, after_help = EXIT_CODES, subcommand_required = true)]
+#[command(name = "windlass", version, max_term_width = 110, after_help = EXIT_CODES, subcommand_required = true, disable_help_subcommand = true)]
 pub(crate) struct Cli {
     #[command(flatten)]
     global: Global,
@@ -26,19 +26,22 @@ or interrupted and resumable; 4 not found; 5 another worker holds the journal; 6
 /// Options that every command takes.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Global {
-    /// The directory of the journal [default: windlass under the XDG state directory]
-    #[arg(long, value_name = "DIR", env = "WINDLASS_JOURNAL", global = true, hide_env_values = true)]
+    /// The directory of the journal [env: WINDLASS_JOURNAL] [default: windlass under the XDG state directory]
+    #[arg(long, value_name = "DIR", env = "WINDLASS_JOURNAL", hide_env = true, global = true, help_heading = EVERYWHERE)]
     pub(crate) journal: Option<PathBuf>,
     /// The kubeconfig file [default: as kubectl]
-    #[arg(long, value_name = "FILE", global = true)]
+    #[arg(long, value_name = "FILE", global = true, help_heading = EVERYWHERE)]
     pub(crate) kubeconfig: Option<PathBuf>,
     /// The context in the kubeconfig [default: its current one]
-    #[arg(long, value_name = "NAME", global = true)]
+    #[arg(long, value_name = "NAME", global = true, help_heading = EVERYWHERE)]
     pub(crate) context: Option<String>,
-    /// How data is printed
-    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t, global = true)]
+    /// How data is printed: table, json or yaml
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t, hide_possible_values = true, global = true, help_heading = EVERYWHERE)]
     output: Format,
 }
+
+/// The heading of the options that every command takes.
+const EVERYWHERE: &str = "Everywhere";
 
 /// What every command is given.
 pub(crate) struct App {
@@ -126,7 +129,9 @@ fn usage_failure(error: &clap::Error) -> Failure {
     if !more.is_empty() {
         message = format!("{message} {}", more.join(" "));
     }
-    if let (ErrorKind::InvalidSubcommand, Some(ContextValue::String(name))) = (error.kind(), error.get(ContextKind::InvalidSubcommand)) {
+    if let (ErrorKind::InvalidSubcommand, Some(ContextValue::String(name))) =
+        (error.kind(), error.get(ContextKind::InvalidSubcommand))
+    {
         let close = match error.get(ContextKind::SuggestedSubcommand) {
             Some(ContextValue::Strings(close)) => close.first().cloned(),
             Some(ContextValue::String(close)) => Some(close.clone()),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use kube::config::{Kubeconfig, NamedExtension};
 use serde::Deserialize;
+use windlass_activities::Settings;
 use windlass_engine::{Clock, SystemClock, Timestamp};
 
 use crate::app::App;
@@ -15,11 +16,11 @@ use crate::app::App;
 /// The name of the kubeconfig's extension.
 const EXTENSION: &str = windlass_sim::serve::CLOCK_EXTENSION;
 
-/// The clock to work with on the cluster that the options lead to. Whatever is wrong with a kubeconfig is said when connecting.
-pub(crate) fn of(app: &App) -> Arc<dyn Clock> {
+/// What to work with on the cluster that the options lead to. Whatever is wrong with a kubeconfig is said when connecting.
+pub(crate) fn settings(app: &App) -> Settings {
     match told(app) {
-        Some(clock) => Arc::new(clock),
-        None => Arc::new(SystemClock),
+        Some(clock) => Settings::simulated(Arc::new(clock)),
+        None => Settings::default(),
     }
 }
 
@@ -64,6 +65,10 @@ impl Clock for StretchedClock {
                 SystemClock.sleep_until(SystemClock.now().plus(left.div_f64(self.speed))).await;
             }
         })
+    }
+
+    fn speed(&self) -> f64 {
+        self.speed
     }
 }
 

@@ -80,7 +80,7 @@ pub(crate) fn broke_down(error: &tokio::task::JoinError) -> Failure {
 
 /// Follows a run that the worker of another process drives.
 pub(crate) async fn follow(app: &App, dir: &Path, run: RunId) -> Outcome {
-    let clock = clock::of(app);
+    let clock = clock::settings(app).clock;
     let remote = Remote::connect(dir).await.map_err(|e| tell::remote_failure(&e))?;
     let watch = remote.watch().await.map_err(|e| tell::remote_failure(&e))?;
     let mut stage = Stage::new(&app.ui, dir, clock.clone(), Some(run));

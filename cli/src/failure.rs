@@ -105,9 +105,10 @@ impl Failure {
 impl From<JournalError> for Failure {
     fn from(error: JournalError) -> Self {
         let (kind, next) = match &error {
-            JournalError::Corrupt { .. } => {
-                (Kind::Damaged, "`windlass verify` shows the extent; `windlass history RUN` still prints what stands before it".to_owned())
-            }
+            JournalError::Corrupt { .. } => (
+                Kind::Damaged,
+                "`windlass verify` shows the extent; `windlass history RUN` still prints what stands before it".to_owned(),
+            ),
             JournalError::NewerFormat { .. } | JournalError::UnknownEvent { .. } => {
                 (Kind::Damaged, "use the windlass that wrote this journal, or a newer one; nothing was changed".to_owned())
             }
@@ -143,7 +144,9 @@ impl From<Refusal> for Failure {
                 None => (Kind::NotFound, format!("`windlass explain {run}` says what it waits for")),
             },
             Refusal::NotParked { run } => (Kind::Usage, format!("`windlass status {run}` shows where it stands")),
-            Refusal::AlreadyCancelling { run } => (Kind::Usage, format!("`windlass status {run}` shows what it still gives back")),
+            Refusal::AlreadyCancelling { run } => {
+                (Kind::Usage, format!("`windlass status {run}` shows what it still gives back"))
+            }
             Refusal::NoSuchWorkflow { .. } => {
                 (Kind::Usage, "the worker runs another build: stop it, then `windlass resume` with this one".to_owned())
             }

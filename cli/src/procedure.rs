@@ -87,7 +87,8 @@ impl Procedure {
             path: path.clone(),
         };
         let input = Json::of(&EusUpdate { channel, target, pause_days, planned: Some(path) });
-        let input = input.map_err(|e| Failure::new(Kind::Failed, format!("the input can't be written down: {e}"), "plan again"))?;
+        let input =
+            input.map_err(|e| Failure::new(Kind::Failed, format!("the input can't be written down: {e}"), "plan again"))?;
         let registry = windlass_workflows::register(Registry::new(), cluster);
         Ok(Prepared { plan: plan(&survey), input, revision: registry.revision(EUS_UPDATE).unwrap_or(1) })
     }
@@ -110,7 +111,8 @@ impl Prepared {
     pub(crate) fn approvals(&self, yes: bool, named: &[String]) -> Result<Vec<String>, Failure> {
         let gates = self.plan.gates();
         if let Some(unknown) = named.iter().find(|name| !gates.contains(name)) {
-            let next = if gates.is_empty() { "leave --approve out".to_owned() } else { format!("its gates are: {}", gates.join(", ")) };
+            let next =
+                if gates.is_empty() { "leave --approve out".to_owned() } else { format!("its gates are: {}", gates.join(", ")) };
             return Err(Failure::usage(format!("the plan has no gate {unknown}"), next));
         }
         Ok(if yes { gates } else { named.to_vec() })
@@ -123,11 +125,6 @@ pub(crate) fn plan_in(event: &Event) -> Option<Plan> {
         Event::SignalReceived { signal, payload, .. } if signal == PLAN_SIGNAL => payload.to().ok(),
         _ => None,
     }
-}
-
-/// A cluster's surroundings outside a simulation: the clock of the command, and a polite number of calls.
-pub(crate) fn settings(clock: &Arc<dyn Clock>) -> Settings {
-    Settings { clock: clock.clone(), ..Settings::default() }
 }
 
 /// Connects to the cluster that the command line names.
@@ -171,9 +168,10 @@ impl Survey<'_> {
 }
 
 fn survey_failure(error: &ActivityError) -> Failure {
-    let usage = ["odd-target", "wrong-target", "no-path", "no-channel", "not-offered"];
+    let other = ["forbidden", "unreadable", "not-found", "refused"];
     let kind = match error.kind {
-        FailureKind::Permanent if usage.contains(&error.code.as_str()) => Kind::Usage,
+        // What was asked for can't be had on this cluster.
+        FailureKind::Permanent if !other.contains(&error.code.as_str()) => Kind::Usage,
         FailureKind::Permanent | FailureKind::Transient | FailureKind::Unknown => Kind::Failed,
     };
     let otherwise = match error.code.as_str() {

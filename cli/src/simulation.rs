@@ -10,23 +10,26 @@ use windlass_sim::{ClusterShape, Scenario, Sim, SimClock};
 
 use crate::failure::{Failure, Kind};
 
+/// The heading of the options that shape a simulated cluster.
+const CLUSTER: &str = "Simulated cluster";
+
 /// The shape of a simulated cluster.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct ShapeArgs {
     /// Control-plane nodes and workers
-    #[arg(long, value_name = "CONTROL+WORKERS")]
+    #[arg(long, value_name = "CONTROL+WORKERS", global = true, help_heading = CLUSTER)]
     nodes: Option<String>,
     /// Worker pools and their nodes, for instance worker=4,infra=2
-    #[arg(long, value_name = "NAME=COUNT,…")]
+    #[arg(long, value_name = "NAME=COUNT,…", global = true, help_heading = CLUSTER)]
     pools: Option<String>,
     /// The release that is installed
-    #[arg(long, value_name = "VERSION")]
+    #[arg(long, value_name = "VERSION", global = true, help_heading = CLUSTER)]
     version: Option<String>,
     /// What every random choice of the cluster follows from
-    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, global = true, help_heading = CLUSTER)]
     pub(crate) seed: u64,
     /// What goes wrong: a scenario file, or the name of a built-in scenario (calm, harsh)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true, help_heading = CLUSTER)]
     faults: Option<PathBuf>,
 }
 

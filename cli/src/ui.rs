@@ -53,7 +53,11 @@ impl Ui {
         match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
             Ok(()) => Ok(()),
             Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
-            Err(e) => Err(Failure::new(Kind::Failed, format!("writing to stdout: {e}"), "make room or choose another place, then retry")),
+            Err(e) => Err(Failure::new(
+                Kind::Failed,
+                format!("writing to stdout: {e}"),
+                "make room or choose another place, then retry",
+            )),
         }
     }
 

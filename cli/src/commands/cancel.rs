@@ -3,8 +3,8 @@
 use windlass_engine::control::What;
 
 use crate::app::App;
-use crate::clock;
 use crate::books::Books;
+use crate::clock;
 use crate::failure::{Exit, Outcome};
 use crate::tell;
 
@@ -21,7 +21,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(app: &App, args: Args) -> Outcome {
     let dir = app.journal()?;
     let run = Books::open(&dir)?.resolve(&args.run)?;
-    let told = tell::tell(&dir, &clock::of(app), tell::request(run, args.reason, What::Cancel)).await?;
+    let told = tell::tell(&dir, &clock::settings(app).clock, tell::request(run, args.reason, What::Cancel)).await?;
     app.ui.talk(&format!("run {run} is asked to cancel; {}", told.in_words(run)));
     Ok(Exit::Done)
 }

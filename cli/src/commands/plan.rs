@@ -1,6 +1,5 @@
 //! `windlass plan`
 
-
 use crate::app::App;
 use crate::clock;
 use crate::failure::{Exit, Outcome};
@@ -10,14 +9,16 @@ use crate::ui::Format;
 
 /// Resolve every fact, check the cluster, estimate the time; change nothing.
 #[derive(clap::Args)]
+#[command(subcommand_value_name = "WORKFLOW", subcommand_help_heading = "Workflows", disable_help_subcommand = true)]
 pub(crate) struct Args {
     #[command(subcommand)]
     workflow: Procedure,
 }
 
 pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
-    let clock = clock::of(app);
-    let cluster = procedure::connect(app, procedure::settings(&clock)).await?;
+    let settings = clock::settings(app);
+    let clock = settings.clock.clone();
+    let cluster = procedure::connect(app, settings).await?;
     let prepared = args.workflow.prepare(&cluster, &clock).await?;
     match app.ui.format {
         Format::Table => app.ui.data(&render::plan::text(&prepared.plan))?,

@@ -22,6 +22,7 @@ use crate::ui::Format;
 
 /// Run a workflow on a simulated cluster: the real workflow, engine and journal, in seconds.
 #[derive(clap::Args)]
+#[command(subcommand_value_name = "WORKFLOW", subcommand_help_heading = "Workflows", disable_help_subcommand = true)]
 pub(crate) struct Args {
     #[command(subcommand)]
     workflow: Procedure,

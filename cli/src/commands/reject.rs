@@ -3,8 +3,8 @@
 use windlass_engine::control::What;
 
 use crate::app::App;
-use crate::clock;
 use crate::books::Books;
+use crate::clock;
 use crate::failure::{Exit, Outcome};
 use crate::tell;
 
@@ -24,7 +24,7 @@ pub(crate) async fn run(app: &App, args: Args) -> Outcome {
     let dir = app.journal()?;
     let run = Books::open(&dir)?.resolve(&args.run)?;
     let what = What::Reject { gate: args.gate.clone() };
-    let told = tell::tell(&dir, &clock::of(app), tell::request(run, args.reason, what)).await?;
+    let told = tell::tell(&dir, &clock::settings(app).clock, tell::request(run, args.reason, what)).await?;
     app.ui.talk(&format!("gate {} of run {run} is rejected; {}", args.gate, told.in_words(run)));
     Ok(Exit::Done)
 }

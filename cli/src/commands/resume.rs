@@ -8,8 +8,8 @@ use windlass_engine::view::RunView;
 use windlass_engine::{Clock, OpenRun, Registry, RunId};
 
 use crate::app::App;
-use crate::clock;
 use crate::books::{Books, worker_of};
+use crate::clock;
 use crate::drive::{Drive, conclude};
 use crate::failure::{Exit, Failure, Kind, Outcome};
 use crate::procedure::{self, plan_in};
@@ -42,8 +42,9 @@ pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
     if let Some(owner) = worker_of(&dir).await {
         return Err(JournalError::Locked { owner }.into());
     }
-    let clock = clock::of(app);
-    let cluster = procedure::connect(app, procedure::settings(&clock)).await?;
+    let settings = clock::settings(app);
+    let clock = settings.clock.clone();
+    let cluster = procedure::connect(app, settings).await?;
     let ours = refuse_foreign(app, open, only, &cluster)?;
     let mut journal = tell::open(&dir, &clock)?;
     let mut driven_runs = 0;
@@ -136,4 +137,3 @@ fn undecided_gates(books: &Books, run: RunId) -> Vec<String> {
     let decided = |name: &String| view.as_ref().is_some_and(|v| v.gates.iter().any(|g| g.name == *name && g.decision.is_some()));
     planned.into_iter().filter(|gate| !decided(gate)).collect()
 }
-

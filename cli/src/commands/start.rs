@@ -20,6 +20,7 @@ use crate::tell;
 
 /// Plan, confirm, create the run and drive it here. Ctrl-C leaves it resumable.
 #[derive(clap::Args)]
+#[command(subcommand_value_name = "WORKFLOW", subcommand_help_heading = "Workflows", disable_help_subcommand = true)]
 pub(crate) struct Args {
     #[command(subcommand)]
     workflow: Procedure,
@@ -36,8 +37,9 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
     let dir = app.journal()?;
-    let clock = clock::of(app);
-    let cluster = procedure::connect(app, procedure::settings(&clock)).await?;
+    let settings = clock::settings(app);
+    let clock = settings.clock.clone();
+    let cluster = procedure::connect(app, settings).await?;
     let prepared = args.workflow.prepare(&cluster, &clock).await?;
     app.ui.talk(&render::plan::text(&prepared.plan));
     prepared.refuse_blocked()?;
@@ -60,7 +62,8 @@ pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
     app.ui.talk(&format!("run {run}"));
     let registry = windlass_workflows::register(Registry::new(), &cluster);
     let cluster = cluster.id().to_string();
-    let driven = Drive { app, dir: dir.clone(), journal, registry, clock, cluster, only: Some(run), jumping: false }.run().await?;
+    let driven =
+        Drive { app, dir: dir.clone(), journal, registry, clock, cluster, only: Some(run), jumping: false }.run().await?;
     if app.ui.format != crate::ui::Format::Table {
         crate::commands::status::print(app, &run.to_string()).await?;
     }
@@ -98,14 +101,15 @@ fn requests(
 
 /// Tells a run the plan that was agreed to, so that it stands in the history.
 pub(crate) fn plan_signal(plan: &Plan) -> Result<What, Failure> {
-    let payload = Json::of(plan).map_err(|e| Failure::new(Kind::Failed, format!("the plan can't be written down: {e}"), "plan again"))?;
+    let payload =
+        Json::of(plan).map_err(|e| Failure::new(Kind::Failed, format!("the plan can't be written down: {e}"), "plan again"))?;
     Ok(What::Signal { signal: PLAN_SIGNAL.to_owned(), payload })
 }
 
 /// Another worker holds the journal: it gets the run, and is followed.
 async fn hand_over(app: &App, dir: &Path, run: RunId, requests: Vec<Request>) -> Outcome {
     for request in requests {
-        tell::tell(dir, &clock::of(app), request).await?;
+        tell::tell(dir, &clock::settings(app).clock, request).await?;
     }
     app.ui.talk(&format!("run {run}"));
     if let Some(owner) = crate::books::worker_of(dir).await {

@@ -7,8 +7,8 @@ use windlass_engine::remote::Remote;
 use windlass_engine::{Progress, RunId, Timestamp};
 
 use crate::app::App;
-use crate::clock;
 use crate::books::{Books, ReadRun};
+use crate::clock;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::render::status::Standing;
 use crate::ui::Format;
@@ -51,7 +51,7 @@ impl Found {
         let read = books.run(run)?;
         let worker = books.worker().await;
         let progress = if worker.is_some() { progress_of(&books.dir, run).await } else { Vec::new() };
-        Ok(Self { read, worker, progress, now: clock::of(app).now() })
+        Ok(Self { read, worker, progress, now: clock::settings(app).clock.now() })
     }
 
     /// What is drawn.

@@ -97,7 +97,8 @@ mod tests {
 
     #[test]
     fn a_plan_foresees_a_step_without_knowing_its_last_word() {
-        let check = |planned: &str, begun: &str, expect: bool| assert_eq!(foresees(planned, begun), expect, "{planned} / {begun}");
+        let check =
+            |planned: &str, begun: &str, expect: bool| assert_eq!(foresees(planned, begun), expect, "{planned} / {begun}");
         check("pause pool infra", "pause pool infra", true);
         check("pause pool infra", "pause pool worker", false);
         check("unpause pool infra: its 2 nodes drain", "unpause pool infra: its nodes drain", true);

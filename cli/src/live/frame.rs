@@ -38,9 +38,9 @@ impl Canvas {
 
     /// `left … right`, exactly as wide as the canvas at the most.
     fn row(&self, left: &str, right: &str, style: &Style) -> String {
-        let room = self.width.saturating_sub(console::measure_text_width(right) + 3).max(8);
+        let room = self.width.saturating_sub(console::measure_text_width(right) + 2).max(8);
         let left = console::truncate_str(left, room, "…");
-        let gap = self.width.saturating_sub(console::measure_text_width(&left) + console::measure_text_width(right) + 1);
+        let gap = self.width.saturating_sub(console::measure_text_width(&left) + console::measure_text_width(right));
         format!("{}{}{}", style.apply_to(left), " ".repeat(gap), self.dim.apply_to(right))
     }
 }

@@ -320,7 +320,8 @@ impl<'a> Stage<'a> {
             std::process::exit(130);
         }
         self.asker.withdraw();
-        let line = if remote { "leaving; the worker goes on" } else { "stopping after what is in flight; once more kills at once" };
+        let line =
+            if remote { "leaving; the worker goes on" } else { "stopping after what is in flight; once more kills at once" };
         self.say(line);
     }
 

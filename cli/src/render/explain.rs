@@ -57,7 +57,11 @@ pub(crate) fn explain(standing: &Standing<'_>) -> Answer {
             options: vec![format!("windlass resume {run}    goes on from the exact step it reached"), cancel],
         };
     }
-    Answer { headline: headline(standing), evidence, options: vec![format!("windlass history {run} --follow    to watch it"), cancel] }
+    Answer {
+        headline: headline(standing),
+        evidence,
+        options: vec![format!("windlass history {run} --follow    to watch it"), cancel],
+    }
 }
 
 fn headline(standing: &Standing<'_>) -> String {

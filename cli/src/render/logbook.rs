@@ -138,7 +138,11 @@ impl Logbook {
             Event::RunParked { why } => (Tone::Bad, format!("parked: {}", park_reason(why))),
             Event::RunUnparked { by, reason } => (Tone::Person, format!("{by} let the run go on{}", because(reason.as_ref()))),
             Event::RunCompleted { output } => {
-                let output = if output.as_str() == "null" { String::new() } else { format!(": {}", words::one_line(output.as_str(), 200)) };
+                let output = if output.as_str() == "null" {
+                    String::new()
+                } else {
+                    format!(": {}", words::one_line(output.as_str(), 200))
+                };
                 (Tone::Good, format!("completed{output}"))
             }
             Event::RunFailed { error } => (Tone::Bad, format!("failed: {error}")),
@@ -157,7 +161,9 @@ impl Logbook {
                 let approval = approval.as_ref().map(|gate| format!(", approved at gate {gate}")).unwrap_or_default();
                 (Tone::Plain, format!("begin: {summary} [{class}{approval}]"))
             }
-            Event::ActivityStarted { command, attempt } => (Tone::Plain, format!("attempt {attempt}: {}", self.summary(command.0))),
+            Event::ActivityStarted { command, attempt } => {
+                (Tone::Plain, format!("attempt {attempt}: {}", self.summary(command.0)))
+            }
             Event::ActivityCompleted { command, attempt, evidence, .. } => {
                 let (summary, took) = self.close(command.0, record.at);
                 let attempts = if *attempt > 1 { format!(", attempt {attempt}") } else { String::new() };
@@ -206,9 +212,7 @@ impl Logbook {
                 (Tone::Dim, format!("given up: {summary} ({took})"))
             }
             Event::PatchMarked { patch, .. } => (Tone::Dim, format!("runs with change {patch}")),
-            Event::ChangeHeld { key, text, prior, .. } => {
-                (Tone::Plain, format!("temporary change {key} (was {prior}): {text}"))
-            }
+            Event::ChangeHeld { key, text, prior, .. } => (Tone::Plain, format!("temporary change {key} (was {prior}): {text}")),
             Event::ChangeGivenBack { key, .. } => (Tone::Good, format!("given back: {key}")),
             _ => (Tone::Plain, String::new()),
         }
@@ -223,7 +227,9 @@ impl Logbook {
                 (Tone::Plain, summary)
             }
             Event::SignalReceived { signal, payload, by } => match procedure::plan_in(&record.event) {
-                Some(plan) => (Tone::Person, format!("{by} agreed to plan {}: {}", plan.digest, words::count(plan.steps.len(), "step"))),
+                Some(plan) => {
+                    (Tone::Person, format!("{by} agreed to plan {}: {}", plan.digest, words::count(plan.steps.len(), "step")))
+                }
                 None => (Tone::Person, format!("{by} sent signal {signal}: {payload}")),
             },
             Event::GateOpened { gate, text, .. } => (Tone::Person, format!("gate {gate}: {text}")),

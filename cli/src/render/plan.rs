@@ -26,7 +26,11 @@ pub(crate) fn text(plan: &Plan) -> String {
         text.push('\n');
     }
     let (p50, p90) = total(plan);
-    text.push_str(&format!("\nin one of two cases done within {}, in nine of ten within {}\n", words::duration(p50), words::duration(p90)));
+    text.push_str(&format!(
+        "\nin one of two cases done within {}, in nine of ten within {}\n",
+        words::duration(p50),
+        words::duration(p90)
+    ));
     for warning in &plan.warnings {
         text.push_str(&format!("warning: {warning}\n"));
     }

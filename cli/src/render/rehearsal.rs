@@ -80,7 +80,12 @@ impl Rehearsal {
     /// The report for people.
     pub(crate) fn text(&self) -> String {
         let time = |seconds: u64| words::duration(Duration::from_secs(seconds));
-        let mut text = format!("\nrehearsal of {}: {} after {} of simulated time\n", self.workflow, self.state, time(self.simulated_seconds));
+        let mut text = format!(
+            "\nrehearsal of {}: {} after {} of simulated time\n",
+            self.workflow,
+            self.state,
+            time(self.simulated_seconds)
+        );
         text.push_str("\nsteps\n");
         let width = self.steps.iter().map(|step| step.summary.chars().count()).max().unwrap_or(0);
         for step in &self.steps {
@@ -99,7 +104,10 @@ impl Rehearsal {
         text.push_str(&format!("\nupdates asked for: {}\n", self.updates_asked_for.join(", then ")));
         text.push_str(&self.verdict());
         let dir = self.journal.display();
-        text.push_str(&format!("journal: {} at {dir}\n", words::count(usize::try_from(self.events).unwrap_or(usize::MAX), "event")));
+        text.push_str(&format!(
+            "journal: {} at {dir}\n",
+            words::count(usize::try_from(self.events).unwrap_or(usize::MAX), "event")
+        ));
         text.push_str(&format!("  windlass --journal {dir} history {}\n", self.run));
         text
     }

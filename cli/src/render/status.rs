@@ -54,9 +54,7 @@ impl Standing<'_> {
             Some(RunEnd::Failed(error) | RunEnd::Cancelled(error)) => (None, Some(error.clone())),
             None => (None, None),
         };
-        let held = |(key, change): (&String, &windlass_engine::HeldChange)| {
-            json!({"key": key, "text": change.text, "prior": change.prior.to_value(), "since": words::rfc3339(change.since)})
-        };
+        let held = |(key, change): (&String, &windlass_engine::HeldChange)| json!({"key": key, "text": change.text, "prior": change.prior.to_value(), "since": words::rfc3339(change.since)});
         Object {
             row: Row::of(&view.state),
             ended_at: view.ended_at.map(words::rfc3339),
@@ -117,7 +115,10 @@ impl Standing<'_> {
                 text.push_str(&format!("  {line}\n"));
             }
         };
-        section("now", self.view.current().filter(|s| !matches!(s.kind, StepKind::Gate { .. })).flat_map(|s| self.step(s)).collect());
+        section(
+            "now",
+            self.view.current().filter(|s| !matches!(s.kind, StepKind::Gate { .. })).flat_map(|s| self.step(s)).collect(),
+        );
         section("gates", self.gates());
         section("held, to be given back", self.held());
         if let Some(why) = &self.view.state.parked {
@@ -183,7 +184,12 @@ impl Standing<'_> {
                 if *due_at > self.now { format!("in {}", words::duration(due_at.since(self.now))) } else { "due".to_owned() }
             ),
             StepKind::Activity { .. } | StepKind::Signal { .. } | StepKind::Gate { .. } => {
-                format!("{}, since {} ({}{attempt})", step.summary, words::moment(step.started_at), words::duration(self.now.since(step.started_at)))
+                format!(
+                    "{}, since {} ({}{attempt})",
+                    step.summary,
+                    words::moment(step.started_at),
+                    words::duration(self.now.since(step.started_at))
+                )
             }
         }];
         match step.state {
@@ -245,7 +251,8 @@ fn gate_object(gate: &GateView) -> Value {
         (None, Some(_)) => "open",
         (None, None) => "closed",
     };
-    let mut object = json!({"gate": gate.name, "state": state, "text": gate.text, "opened_at": gate.opened_at.map(words::rfc3339)});
+    let mut object =
+        json!({"gate": gate.name, "state": state, "text": gate.text, "opened_at": gate.opened_at.map(words::rfc3339)});
     if let Some(decision) = &gate.decision {
         object["by"] = json!(decision.by);
         object["at"] = json!(words::rfc3339(decision.at));

@@ -64,7 +64,11 @@ fn plan() -> Event {
         workflow: "eus-update".to_owned(),
         cluster: "c".to_owned(),
         facts: Vec::new(),
-        steps: vec![step("pause pool worker", None, 1), step("wait for hop 1", None, 4860), step("unpause pool worker", Some("go"), 1)],
+        steps: vec![
+            step("pause pool worker", None, 1),
+            step("wait for hop 1", None, 4860),
+            step("unpause pool worker", Some("go"), 1),
+        ],
         blockers: Vec::new(),
         warnings: Vec::new(),
         digest: "d".to_owned(),
@@ -92,14 +96,6 @@ fn a_frame_shows_what_was_what_is_and_what_comes() {
     let run = board.view.state.run;
     board.hear(&Progress { run, command: CommandId(1), text, at: seconds(100) });
     board.status = Some("hop-1: to 4.17.11".to_owned());
-    let expect = [
-        "eus-update  run …abababababab                                         6 min 40 s",
-        "hop-1: to 4.17.11                                         about 1 h 15 min to go",
-        " ✓ pause pool worker                                                        10 s",
-        " ▸ wait for hop 1           6 min of about 1 h 21 min (at most 13 h 30 min)",
-    ];
-    let lines = frame(&board, seconds(400), &plain(80, 24));
-    assert_eq!(lines[..3].iter().map(|line| line.split_whitespace().collect::<Vec<_>>()).collect::<Vec<_>>(), expect[..3].iter().map(|line| line.split_whitespace().collect::<Vec<_>>()).collect::<Vec<_>>());
     check(
         &board,
         400,
@@ -124,15 +120,14 @@ fn what_does_not_fit_is_counted() {
     check(
         &board,
         200,
-        (40, 6),
+        (44, 6),
         &[
-            "eus-update  run …abababababab  3 min 20 s",
+            "eus-update  run …abababababab     3 min 20 s",
             " ✓ 7 steps before",
-            " ✓ step 7                           10 s",
-            " ✓ step 8                           10 s",
-            " ▸ step 9                           10 s",
-        ]
-        .map(|line| line),
+            " ✓ step 7                               10 s",
+            " ✓ step 8                               10 s",
+            " ▸ step 9                               10 s",
+        ],
     );
 }
 
@@ -145,8 +140,8 @@ fn trouble_is_marked_and_explained() {
         40,
         (50, 12),
         &[
-            "eus-update  run …abababababab               40 s",
-            " ! pause pool worker                        30 s",
+            "eus-update  run …abababababab                 40 s",
+            " ! pause pool worker                          30 s",
             "     attempt 1 failed; next in 35 s",
             "     the pool changed meanwhile",
         ],
@@ -161,6 +156,6 @@ fn trouble_is_marked_and_explained() {
         &board(vec![gate]),
         40,
         (50, 12),
-        &["eus-update  run …abababababab               40 s", "waiting", " ? gate go                                  30 s"],
+        &["eus-update  run …abababababab                 40 s", "waiting", " ? gate go                                    30 s"],
     );
 }

@@ -66,6 +66,12 @@ pub trait Clock: Send + Sync + 'static {
 
     /// Completes once [`Clock::now`] is at or past `at`; right also after the machine slept.
     fn sleep_until(&self, at: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+
+    /// How many of its seconds pass in one of the machine's. Limits on attempts are about the machine and its network, so on a
+    /// sped-up simulated cluster they are stretched by this.
+    fn speed(&self) -> f64 {
+        1.0
+    }
 }
 
 /// The machine's own clock.

@@ -20,6 +20,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
 use crate::api::ApiService;
+use crate::clock::SimClock;
 
 /// A served API server; dropping it closes its connections.
 #[derive(Debug)]
@@ -67,7 +68,7 @@ impl Server {
         let kubeconfig = dir.join("kubeconfig");
         let token_file = dir.join("token");
         write_private(&token_file, &token)?;
-        write_private(&kubeconfig, &kubeconfig_for(address, &identity.pem, &token))?;
+        write_private(&kubeconfig, &kubeconfig_for(address, &identity.pem, &token, service.store().clock()))?;
         service.audit().append_to(&dir.join("audit.jsonl"))?;
         service.auth().require(token, token_file);
         let accepting = tokio::spawn(accept(listener, identity.acceptor, service)).abort_handle();
@@ -140,8 +141,13 @@ fn write_private(path: &Path, text: &str) -> io::Result<()> {
     file.write_all(text.as_bytes())
 }
 
-fn kubeconfig_for(address: SocketAddr, pem: &str, token: &str) -> String {
+/// The kubeconfig's extension that tells how the cluster's time runs: `began_micros` by the machine's clock, `showed_micros` by the
+/// cluster's at that moment, and the `speed` since.
+pub const CLOCK_EXTENSION: &str = "windlass.sim/clock";
+
+fn kubeconfig_for(address: SocketAddr, pem: &str, token: &str, clock: &SimClock) -> String {
     let authority = BASE64.encode(pem);
+    let (began, showed, speed) = (chrono::Utc::now().timestamp_micros(), clock.now().timestamp_micros(), clock.speed());
     format!(
         "apiVersion: v1
 kind: Config
@@ -150,6 +156,12 @@ clusters:
   cluster:
     server: https://{address}
     certificate-authority-data: {authority}
+    extensions:
+    - name: {CLOCK_EXTENSION}
+      extension:
+        began_micros: {began}
+        showed_micros: {showed}
+        speed: {speed}
 contexts:
 - name: sim
   context:

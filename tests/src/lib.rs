@@ -1,7 +1,11 @@
 //! What tests of more than one crate share: a stage with a simulated cluster, and the proofs that every workflow must pass.
 
+mod binary;
 mod proof;
 mod stage;
 
-pub use proof::{Proof, crash_at_every_append, crash_before_every_effect, fail_every_activity, lose_every_reply, repeat_every_activity};
+pub use binary::windlass;
+pub use proof::{
+    Proof, crash_at_every_append, crash_before_every_effect, fail_every_activity, lose_every_reply, repeat_every_activity,
+};
 pub use stage::{Ending, Stage};

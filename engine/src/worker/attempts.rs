@@ -87,11 +87,11 @@ impl Worker {
     }
 
     fn watch_over(&mut self, run: RunId, command: CommandId, number: u32, probing: bool, task: tokio::task::AbortHandle) {
-        let now = self.now;
+        let (now, speed) = (self.now, self.clock.speed());
         let Some(driven) = self.runs.get_mut(&run) else { return };
         let options = driven.machine.as_ref().map(|machine| machine.options(command)).unwrap_or_default();
-        let timeout_at = Some(now.plus(options.timeout));
-        let heartbeat_at = options.heartbeat.filter(|_| !probing).map(|limit| now.plus(limit));
+        let timeout_at = Some(now.plus(options.timeout.mul_f64(speed)));
+        let heartbeat_at = options.heartbeat.filter(|_| !probing).map(|limit| now.plus(limit.mul_f64(speed)));
         let earlier = driven.attempts.remove(&command);
         let (lost_reply, probe_failures) = earlier.as_ref().map_or((false, 0), |r| (r.lost_reply, r.probe_failures));
         drop(earlier);
@@ -128,11 +128,11 @@ impl Worker {
 
     /// Moves the end of an attempt's permitted silence.
     pub(super) fn extend_heartbeat(&mut self, run: RunId, command: CommandId) {
-        let now = self.now;
+        let (now, speed) = (self.now, self.clock.speed());
         let Some(driven) = self.runs.get_mut(&run) else { return };
         let Some(limit) = driven.machine.as_ref().and_then(|machine| machine.options(command).heartbeat) else { return };
         let Some(running) = driven.attempts.get_mut(&command) else { return };
-        let next = now.plus(limit);
+        let next = now.plus(limit.mul_f64(speed));
         if let Some(before) = running.heartbeat_at.replace(next) {
             self.deadlines.remove(before, run, command, Due::Heartbeat);
         }
@@ -148,7 +148,7 @@ impl Worker {
                 |command: &CommandId| state.and_then(|s| s.activity(*command)).is_some_and(|a| a.class != Effect::Observe);
             driven.attempts.retain(|command, running| !running.probing && changing(command));
         }
-        let until = self.clock.now().plus(STOP_GRACE);
+        let until = self.clock.now().plus(STOP_GRACE.mul_f64(self.clock.speed()));
         while self.runs.values().any(|driven| !driven.attempts.is_empty()) {
             let message = tokio::select! {
                 biased;

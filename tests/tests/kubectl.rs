@@ -10,10 +10,11 @@ use chrono::DateTime;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use windlass_sim::api::Budget;
+use windlass_sim::scenario::Scenario;
 use windlass_sim::store::resources::{
     CLUSTEROPERATORS, CLUSTERVERSIONS, CONFIGMAPS, DEPLOYMENTS, MACHINECONFIGPOOLS, NAMESPACES, NODES, PDBS, PODS,
 };
-use windlass_sim::{ApiService, Server, SimClock, Store};
+use windlass_sim::{ApiService, ClusterShape, Server, Sim, SimClock, Store};
 
 /// Virtual seconds a second: pods with a grace period of half a minute are gone at once.
 const SPEED: f64 = 600.0;
@@ -43,6 +44,8 @@ impl Rig {
         let ending = store.clone();
         tokio::spawn(async move { ending.end_pods(|_, _| false).await });
         let service = ApiService::new(store.clone());
+        // Some kubectls are dispatchers that run the kubectl of the server's version.
+        service.set_version("v1.32.4");
         let home = tempfile::tempdir()?;
         let server = Server::start(service.clone(), &home.path().join("sim"), 0).await?;
         Ok(Some(Self { store, service, server, home }))
@@ -226,7 +229,7 @@ async fn tables_and_other_outputs() -> Result<()> {
     let raw: Value =
         serde_json::from_str(&rig.stdout(&["get", "--raw", "/apis/config.openshift.io/v1/clusterversions/version"])?)?;
     ensure!(raw["spec"]["channel"] == "eus-4.16", "{raw}");
-    ensure!(rig.stdout(&["version"])?.contains("Server Version: v1.29"));
+    ensure!(rig.stdout(&["version"])?.contains("Server Version: v1.32.4"));
     ensure!(rig.stdout(&["auth", "can-i", "patch", "nodes"])?.trim() == "yes");
     ensure!(
         rig.refused(&["get", "mcp", "nothing"])?
@@ -352,6 +355,9 @@ async fn applies_on_both_sides() -> Result<()> {
     rig.feed_ok(&[other.as_slice(), &["--force-conflicts"]].concat(), &acks("2"))?;
     ensure!(rig.store.get(&CONFIGMAPS, Some("openshift-config"), "mine").context("applied")?["data"]["a"] == "2");
     ensure!(rig.stdout(&["delete", "cm", "mine", "-n", "openshift-config"])?.contains("deleted"));
+    rig.ok(&["create", "configmap", "typed", "-n", "shop", "--from-literal=a=b"])?;
+    ensure!(rig.store.get(&CONFIGMAPS, Some("shop"), "typed").context("created")?["data"] == json!({ "a": "b" }));
+    rig.ok(&["create", "namespace", "more"])?;
     ensure!(rig.stdout(&["scale", "deployment/web", "-n", "shop", "--replicas=5"])?.contains("scaled"));
     ensure!(rig.stdout(&["get", "deployment", "web", "-n", "shop", "-o", "jsonpath={.spec.replicas}"])? == "5");
     Ok(())
@@ -387,5 +393,24 @@ async fn a_wrong_token_is_refused() -> Result<()> {
     };
     ensure!(mode(rig.server.kubeconfig())? == 0o600);
     ensure!(mode(&rig.home.path().join("sim/audit.jsonl"))? == 0o600);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_default_cluster_looks_like_one() -> Result<()> {
+    let Some(rig) = Rig::start().await? else { return Ok(()) };
+    let clock = SimClock::new(DateTime::from_timestamp(1_750_000_000, 0).context("an epoch")?, SPEED);
+    let sim = Sim::start(ClusterShape::default(), Scenario::default(), clock)?;
+    let server = sim.serve(&rig.home.path().join("default"), 0).await?;
+    let kubeconfig = format!("--kubeconfig={}", server.kubeconfig().display());
+    let rows =
+        |resource: &str| -> Result<usize> { Ok(rig.stdout(&[&kubeconfig, "get", resource, "--no-headers"])?.lines().count()) };
+    ensure!(rows("nodes")? == sim.store().list(&NODES).len() && rows("nodes")? == 9);
+    ensure!(rows("co")? == 33);
+    ensure!(rows("mcp")? == 3);
+    let updated = rig.stdout(&[&kubeconfig, "wait", "mcp", "--all", "--for=condition=Updated", "--timeout=20s"])?;
+    ensure!(updated.lines().count() == 3, "{updated}");
+    let channel = rig.stdout(&[&kubeconfig, "get", "clusterversion", "version", "-o", "jsonpath={.spec.channel}"])?;
+    ensure!(channel.contains("4.1"), "{channel}");
     Ok(())
 }

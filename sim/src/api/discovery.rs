@@ -85,7 +85,7 @@ fn resource_list(group: &str, version: &str) -> Option<Reply> {
     for r in of_group(group).filter(|r| r.version == version) {
         list.push(json!({
             "name": r.plural, "singularName": r.singular, "namespaced": r.namespaced, "kind": r.kind,
-            "verbs": OBJECT_VERBS, "shortNames": r.short_names,
+            "verbs": OBJECT_VERBS, "shortNames": r.short_names, "categories": categories(r),
         }));
         for part in subresources(r) {
             let (group, version, kind) = part_kind(r, part);
@@ -137,7 +137,7 @@ fn discovery_group(group: &str, version: &str) -> Value {
             json!({
                 "resource": r.plural, "responseKind": gvk((r.group, r.version, r.kind)), "scope": scope(r.namespaced),
                 "singularResource": r.singular, "verbs": OBJECT_VERBS, "shortNames": r.short_names,
-                "subresources": subresources(r).iter().map(part).collect::<Vec<_>>(),
+                "categories": categories(r), "subresources": subresources(r).iter().map(part).collect::<Vec<_>>(),
             })
         })
         .collect();
@@ -153,6 +153,19 @@ fn discovery_group(group: &str, version: &str) -> Value {
         metadata["name"] = json!(group);
     }
     json!({ "metadata": metadata, "versions": [version] })
+}
+
+/// `kubectl get all` shows these.
+fn categories(r: &Resource) -> &'static [&'static str] {
+    const ALL: &[Resource] = &[
+        resources::PODS,
+        resources::SERVICES,
+        resources::DAEMONSETS,
+        resources::DEPLOYMENTS,
+        resources::REPLICASETS,
+        resources::STATEFULSETS,
+    ];
+    if ALL.contains(r) { &["all"] } else { &[] }
 }
 
 fn scope(namespaced: bool) -> &'static str {

@@ -7,6 +7,7 @@ mod discovery;
 mod eviction;
 mod openapi;
 mod patch;
+mod protobuf;
 mod read;
 mod reply;
 mod request;

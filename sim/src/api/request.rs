@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::accept::Accept;
+use super::protobuf;
 use crate::store::{ApiError, Resource, resources};
 
 /// A parsed request for objects.
@@ -229,8 +230,11 @@ pub(super) fn header_text(headers: &HeaderMap, name: header::HeaderName) -> Stri
     values.join(",")
 }
 
-/// Reads JSON, or YAML when it is none.
+/// Reads JSON, YAML or the protobuf of a few kinds.
 pub(super) fn parse_body(body: &[u8]) -> Result<Value, ApiError> {
+    if body.starts_with(protobuf::MAGIC) {
+        return protobuf::decode(body);
+    }
     let json_error = match serde_json::from_slice(body) {
         Ok(value) => return Ok(value),
         Err(error) => error,

@@ -226,30 +226,28 @@ impl Remote {
     /// Tells something to a run; returns once it is on disk.
     pub async fn tell(&mut self, request: Request) -> Result<Result<(), Refusal>, RemoteError> {
         self.wire.send(&Ask::Tell(request)).await?;
-        match self.answer().await? {
-            Answer::Told => Ok(Ok(())),
-            Answer::Refused(refusal) => Ok(Err(refusal)),
-            Answer::OtherCluster { worker } => Err(RemoteError::OtherCluster { worker }),
-            other => Err(unexpected(&other)),
+        let answer = self.answer().await?;
+        if let Answer::Refused(refusal) = answer {
+            return Ok(Err(refusal));
         }
+        if let Answer::OtherCluster { worker } = answer {
+            return Err(RemoteError::OtherCluster { worker });
+        }
+        if matches!(answer, Answer::Told) { Ok(Ok(())) } else { Err(unexpected(&answer)) }
     }
 
     /// What the attempts in flight last said.
     pub async fn progress(&mut self) -> Result<Vec<Progress>, RemoteError> {
         self.wire.send(&Ask::Progress).await?;
-        match self.answer().await? {
-            Answer::Progress(progress) => Ok(progress),
-            other => Err(unexpected(&other)),
-        }
+        let answer = self.answer().await?;
+        if let Answer::Progress(progress) = answer { Ok(progress) } else { Err(unexpected(&answer)) }
     }
 
     /// Turns the connection into a stream of what the worker does from now on.
     pub async fn watch(mut self) -> Result<Watch, RemoteError> {
         self.wire.send(&Ask::Watch).await?;
-        match self.answer().await? {
-            Answer::Watching => Ok(Watch { remote: self }),
-            other => Err(unexpected(&other)),
-        }
+        let answer = self.answer().await?;
+        if matches!(answer, Answer::Watching) { Ok(Watch { remote: self }) } else { Err(unexpected(&answer)) }
     }
 
     async fn answer(&mut self) -> Result<Answer, RemoteError> {
@@ -267,16 +265,16 @@ impl Watch {
     /// The next news; `None` when the worker has stopped.
     pub async fn next(&mut self) -> Result<Option<Heard>, RemoteError> {
         let Some(line) = self.remote.wire.line().await? else { return Ok(None) };
-        match read(&line)? {
-            Answer::News(News::Recorded { run, seq, at, event }) => {
-                let record = Record { global: 0, run, seq, at, event: *event };
-                Ok(Some(Heard::Update(Update::Recorded(Arc::new(record)))))
+        let answer = read(&line)?;
+        let Answer::News(news) = answer else { return Err(unexpected(&answer)) };
+        Ok(Some(match news {
+            News::Recorded { run, seq, at, event } => {
+                Heard::Update(Update::Recorded(Arc::new(Record { global: 0, run, seq, at, event: *event })))
             }
-            Answer::News(News::Progress(progress)) => Ok(Some(Heard::Update(Update::Progress(progress)))),
-            Answer::News(News::Status { run, text }) => Ok(Some(Heard::Update(Update::Status { run, text }))),
-            Answer::News(News::Missed(missed)) => Ok(Some(Heard::Missed(missed))),
-            other => Err(unexpected(&other)),
-        }
+            News::Progress(progress) => Heard::Update(Update::Progress(progress)),
+            News::Status { run, text } => Heard::Update(Update::Status { run, text }),
+            News::Missed(missed) => Heard::Missed(missed),
+        }))
     }
 }
 
@@ -285,10 +283,10 @@ fn read<T: DeserializeOwned>(line: &str) -> Result<T, RemoteError> {
 }
 
 fn unexpected(answer: &Answer) -> RemoteError {
-    RemoteError::Protocol(match answer {
-        Answer::Unreadable(why) => why.clone(),
-        other => format!("unexpected answer {other:?}"),
-    })
+    if let Answer::Unreadable(why) = answer {
+        return RemoteError::Protocol(why.clone());
+    }
+    RemoteError::Protocol(format!("unexpected answer {answer:?}"))
 }
 
 /// One JSON value a line, both ways.
@@ -317,3 +315,6 @@ impl Wire {
         self.writer.write_all(&line).await
     }
 }
+
+#[cfg(test)]
+mod tests;

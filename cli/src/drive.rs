@@ -86,10 +86,8 @@ pub(crate) async fn follow(app: &App, dir: &Path, run: RunId) -> Outcome {
     let mut stage = Stage::new(&app.ui, dir, clock.clone(), Some(run));
     let teller = Teller::Remote(dir.to_owned(), clock);
     let (ending, _) = stage.watch::<()>(Feed::Remote(watch), &teller, None).await?;
-    match stage.view(run) {
-        Some(view) => conclude(app, std::slice::from_ref(&view.state), ending),
-        None => Ok(Exit::NeedsPerson),
-    }
+    let view = stage.view(run);
+    Ok(view.map_or(Exit::NeedsPerson, |view| conclude(app, std::slice::from_ref(&view.state), ending)))
 }
 
 /// Says what opening the journal had to mend.
@@ -112,7 +110,7 @@ fn say_recovery(ui: &Ui, journal: &DiskJournal) {
 }
 
 /// Says how the runs stand and what to type next; the exit code is that of the worst.
-pub(crate) fn conclude(app: &App, runs: &[OpenRun], ending: Ending) -> Outcome {
+pub(crate) fn conclude(app: &App, runs: &[OpenRun], ending: Ending) -> Exit {
     let mut exit = Exit::Done;
     for run in runs {
         let (line, next, one) = conclusion(run, ending);
@@ -125,7 +123,7 @@ pub(crate) fn conclude(app: &App, runs: &[OpenRun], ending: Ending) -> Outcome {
         }
         exit = worst(exit, one);
     }
-    Ok(exit)
+    exit
 }
 
 fn worst(one: Exit, other: Exit) -> Exit {

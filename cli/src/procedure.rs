@@ -121,10 +121,8 @@ impl Prepared {
 
 /// The plan that an event tells a run, if it does.
 pub(crate) fn plan_in(event: &Event) -> Option<Plan> {
-    match event {
-        Event::SignalReceived { signal, payload, .. } if signal == PLAN_SIGNAL => payload.to().ok(),
-        _ => None,
-    }
+    let Event::SignalReceived { signal, payload, .. } = event else { return None };
+    if signal == PLAN_SIGNAL { payload.to().ok() } else { None }
 }
 
 /// Connects to the cluster that the command line names.

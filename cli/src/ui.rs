@@ -28,8 +28,15 @@ pub(crate) struct Ui {
     pub(crate) draws: bool,
     /// Whether a person can be asked.
     pub(crate) asks: bool,
-    out_colour: bool,
-    err_colour: bool,
+    out: Stream,
+    err: Stream,
+}
+
+/// One of the two streams.
+#[derive(Clone, Debug)]
+struct Stream {
+    term: Term,
+    coloured: bool,
 }
 
 impl Ui {
@@ -37,19 +44,15 @@ impl Ui {
     pub(crate) fn new(format: Format) -> Self {
         let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
-        let (out, err) = (std::io::stdout().is_terminal(), std::io::stderr().is_terminal());
-        Self {
-            format,
-            draws: err && !dumb,
-            asks: err && std::io::stdin().is_terminal(),
-            out_colour: colour && out && !dumb,
-            err_colour: colour && err && !dumb,
-        }
+        let of = |term: Term| Stream { coloured: colour && !dumb && term.is_term(), term };
+        let (out, err) = (of(Term::stdout()), of(Term::stderr()));
+        let attended = err.term.is_term();
+        Self { format, draws: attended && !dumb, asks: attended && std::io::stdin().is_terminal(), out, err }
     }
 
     /// Writes data to stdout. A reader that has gone (`| head`) ends the program quietly.
     pub(crate) fn data(&self, text: &str) -> Result<(), Failure> {
-        let mut out = std::io::stdout().lock();
+        let mut out = &self.out.term;
         match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
             Ok(()) => Ok(()),
             Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
@@ -80,7 +83,7 @@ impl Ui {
     /// Writes one line to stderr.
     pub(crate) fn talk(&self, line: &str) {
         // With stderr gone there is nobody left to tell.
-        let _ = writeln!(std::io::stderr().lock(), "{line}");
+        let _ = self.err.term.write_line(line);
     }
 
     /// Prints an error and the way out of it.
@@ -92,18 +95,17 @@ impl Ui {
 
     /// A style that holds on stdout only if that shows colours.
     pub(crate) fn on_out(&self, style: Style) -> Style {
-        style.force_styling(self.out_colour)
+        style.force_styling(self.out.coloured)
     }
 
     /// A style that holds on stderr only if that shows colours.
     pub(crate) fn on_err(&self, style: Style) -> Style {
-        style.for_stderr().force_styling(self.err_colour)
+        style.for_stderr().force_styling(self.err.coloured)
     }
 
     /// The columns of the terminal behind stdout; `None` when it is none, so that nothing is cut.
     pub(crate) fn out_width(&self) -> Option<usize> {
-        let term = Term::stdout();
-        term.features().is_attended().then(|| usize::from(term.size().1))
+        self.out.term.is_term().then(|| usize::from(self.out.term.size().1))
     }
 }
 

@@ -5,6 +5,19 @@ use std::time::Duration;
 use chrono::{DateTime, Local};
 use windlass_engine::Timestamp;
 
+/// Text that grows line by line.
+pub(crate) trait Lines {
+    /// Adds a line and its end.
+    fn line(&mut self, line: impl AsRef<str>);
+}
+
+impl Lines for String {
+    fn line(&mut self, line: impl AsRef<str>) {
+        self.push_str(line.as_ref());
+        self.push('\n');
+    }
+}
+
 /// A duration in at most two units: `42 s`, `12 min 5 s`, `3 h 12 min`, `2 d 4 h`.
 pub(crate) fn duration(length: Duration) -> String {
     let seconds = length.as_secs();

@@ -5,6 +5,7 @@ mod support;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
+use std::time::Duration;
 
 use support::{Place, append, id, open, started};
 
@@ -18,12 +19,14 @@ impl Served {
     fn start(place: &Place, args: &[&str]) -> Self {
         let dir = place.path("sim");
         let name = dir.display().to_string();
-        let mut command = place.command(&[&["sim", "--dir", &name], args].concat());
+        let mut command = place.command(&[&["sim", "--dir", &name, "--speed", "100"], args].concat());
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the binary runs");
         let mut line = String::new();
         let out = child.stdout.take().expect("stdout is piped");
         BufReader::new(out).read_line(&mut line).expect("the kubeconfig's path is printed");
         assert_eq!(line.trim(), dir.join("kubeconfig").display().to_string());
+        // Its operators take a simulated minute to look at themselves for the first time.
+        std::thread::sleep(Duration::from_millis(600));
         Self { child, dir }
     }
 
@@ -75,8 +78,6 @@ fn a_paused_pool_stops_a_start() {
     let faults = place.path("paused.yaml");
     std::fs::write(&faults, "world: [{kind: pool-paused, pool: worker}]\n").expect("it can be written");
     let sim = Served::start(&place, &["--faults", &faults.display().to_string()]);
-    // The person who pauses it does so once the cluster lives.
-    std::thread::sleep(std::time::Duration::from_millis(500));
     let text = refused(&place, &sim, &["start", "eus-update", "--to", "4.18"], 1);
     assert!(text.contains("worker") && text.contains("paused"), "{text}");
 }

@@ -40,7 +40,7 @@ fn a_wrong_command_line_is_one_line_and_what_to_type() {
         let said = place.windlass(args);
         assert_eq!(said.code, 2, "{args:?}: {}", said.whole());
         assert!(said.err.lines().last().is_some_and(|line| line.starts_with("next: ")), "{args:?}: {}", said.err);
-        text.push_str(&format!("$ windlass {}\n{}", args.join(" "), said.whole()));
+        text.extend(["$ windlass ", &args.join(" "), "\n", &said.whole()]);
     }
     insta::assert_snapshot!("usage", text);
 }

@@ -42,9 +42,8 @@ pub(crate) fn run(app: &App, args: &Args) -> Outcome {
     let books = Books::open(&app.journal()?)?;
     let run = books.resolve(&args.run)?;
     let mut records = books.records_of(run).peekable();
-    match records.peek() {
-        None => return Err(no_such_run(&args.run)),
-        Some(Err(_)) | Some(Ok(_)) => {}
+    if records.peek().is_none() {
+        return Err(no_such_run(&args.run));
     }
     let header = Header { windlass: "history", format: JournalFormat::CURRENT.0, build: env!("CARGO_PKG_VERSION"), run };
     match &args.file {
@@ -62,11 +61,11 @@ pub(crate) fn run(app: &App, args: &Args) -> Outcome {
 
 fn create(path: &Path) -> Result<std::fs::File, Failure> {
     let fresh = std::fs::OpenOptions::new().write(true).create_new(true).open(path);
-    fresh.map_err(|e| match e.kind() {
-        std::io::ErrorKind::AlreadyExists => {
-            Failure::usage(format!("{} exists already", path.display()), "name another file, or remove this one first")
+    fresh.map_err(|e| {
+        if e.kind() == std::io::ErrorKind::AlreadyExists {
+            return Failure::usage(format!("{} exists already", path.display()), "name another file, or remove this one first");
         }
-        _ => Failure::io("creating", path, &e),
+        Failure::io("creating", path, &e)
     })
 }
 

@@ -53,7 +53,7 @@ pub(crate) async fn run(app: &App, mut args: Args) -> Outcome {
     let dir = journal_dir(app)?;
     app.ui.talk(&format!("rehearsing {} on a simulated cluster, run {run}", args.workflow.name()));
     let driven = rehearse(app, &args, &prepared, &cluster, &clock, run, dir.clone()).await?;
-    let exit = conclude(app, &driven.report.runs, driven.ending)?;
+    let exit = conclude(app, &driven.report.runs, driven.ending);
     report(app, &sim, &baseline, run, dir, exit)
 }
 

@@ -57,12 +57,12 @@ pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
         prepare(&mut journal, &books, run, args, &clock)?;
     }
     if driven_runs == 0 {
-        return conclude(app, &ours, crate::live::Ending::Settled);
+        return Ok(conclude(app, &ours, crate::live::Ending::Settled));
     }
     let registry = windlass_workflows::register(Registry::new(), &cluster);
     let cluster = cluster.id().to_string();
     let driven = Drive { app, dir, journal, registry, clock, cluster, only, jumping: false }.run().await?;
-    conclude(app, &driven.report.runs, driven.ending)
+    Ok(conclude(app, &driven.report.runs, driven.ending))
 }
 
 /// The runs that could be driven, as the journal has them.

@@ -68,7 +68,7 @@ pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
         crate::commands::status::print(app, &run.to_string()).await?;
     }
     let ours: Vec<_> = driven.report.runs.into_iter().filter(|one| one.run == run).collect();
-    conclude(app, &ours, driven.ending)
+    Ok(conclude(app, &ours, driven.ending))
 }
 
 /// Creates a run in a journal that is held: the run, its approvals and its plan.

@@ -5,7 +5,7 @@ use windlass_engine::view::{RunStatus, StepKind, StepState, StepView};
 
 use crate::render::parked;
 use crate::render::status::Standing;
-use crate::words;
+use crate::words::{self, Lines as _};
 
 /// The answer: what holds the run, what is known of it, and what can be typed.
 pub(crate) struct Answer {
@@ -19,13 +19,13 @@ impl Answer {
     pub(crate) fn text(&self) -> String {
         let mut text = format!("{}\n", self.headline);
         for line in &self.evidence {
-            text.push_str(&format!("  {line}\n"));
+            text.line(format!("  {line}"));
         }
         if !self.options.is_empty() {
             text.push_str("you can\n");
         }
         for line in &self.options {
-            text.push_str(&format!("  {line}\n"));
+            text.line(format!("  {line}"));
         }
         text
     }

@@ -7,7 +7,7 @@ use windlass_engine::{Event, ParkReason, ProbeVerdict, Record, Timestamp};
 
 use crate::procedure;
 use crate::ui::Ui;
-use crate::words;
+use crate::words::{self, Lines as _};
 
 /// Turns records into lines, in order. Remembers only what is open.
 pub(crate) struct Logbook {
@@ -71,7 +71,7 @@ impl Logbook {
         let mut text = String::new();
         let today = words::day(record.at);
         if self.day.as_ref() != Some(&today) {
-            text.push_str(&format!("{}\n", self.styles.dim.apply_to(format!("── {today} ──"))));
+            text.line(format!("{}", self.styles.dim.apply_to(format!("── {today} ──"))));
             self.day = Some(today);
         }
         let (tone, said) = self.say(record);
@@ -86,9 +86,9 @@ impl Logbook {
         let first = said.next().unwrap_or_default();
         let elapsed = words::elapsed(record.at.since(began));
         let margin = self.styles.dim.apply_to(format!("{}  {elapsed:>10}", words::clock(record.at)));
-        text.push_str(&format!("{margin}  {}\n", style.apply_to(first)));
+        text.line(format!("{margin}  {}", style.apply_to(first)));
         for more in said {
-            text.push_str(&format!("{:INDENT$}  {}\n", "", more.trim_end()));
+            text.line(format!("{:INDENT$}  {}", "", more.trim_end()));
         }
         text
     }

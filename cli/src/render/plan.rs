@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use windlass_workflows::{Plan, PlannedStep};
 
-use crate::words;
+use crate::words::{self, Lines as _};
 
 /// The facts above the steps have the digests in full.
 const SUMMARY_WIDTH: usize = 64;
@@ -13,7 +13,7 @@ const SUMMARY_WIDTH: usize = 64;
 pub(crate) fn text(plan: &Plan) -> String {
     let mut text = format!("{} on cluster {}, plan {}\n\n", plan.workflow, plan.cluster, plan.digest);
     for fact in &plan.facts {
-        text.push_str(&format!("  {fact}\n"));
+        text.line(format!("  {fact}"));
     }
     text.push_str("\nsteps\n");
     let number_width = plan.steps.len().to_string().len();
@@ -26,16 +26,16 @@ pub(crate) fn text(plan: &Plan) -> String {
         text.push('\n');
     }
     let (p50, p90) = total(plan);
-    text.push_str(&format!(
-        "\nin one of two cases done within {}, in nine of ten within {}\n",
+    text.line(format!(
+        "\nin one of two cases done within {}, in nine of ten within {}",
         words::duration(p50),
         words::duration(p90)
     ));
     for warning in &plan.warnings {
-        text.push_str(&format!("warning: {warning}\n"));
+        text.line(format!("warning: {warning}"));
     }
     for blocker in &plan.blockers {
-        text.push_str(&format!("blocks: {blocker}\n"));
+        text.line(format!("blocks: {blocker}"));
     }
     text
 }

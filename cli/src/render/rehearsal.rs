@@ -10,7 +10,7 @@ use windlass_engine::view::{RunStatus, RunView, StepKind, StepState};
 use windlass_sim::Sim;
 use windlass_sim::check::{Baseline, requested_targets};
 
-use crate::words;
+use crate::words::{self, Lines as _};
 
 /// A report, for programs as it stands and for people as text.
 #[derive(Serialize)]
@@ -91,34 +91,31 @@ impl Rehearsal {
         for step in &self.steps {
             let mark = if step.done { "✓" } else { "✗" };
             let attempts = if step.attempts > 1 { format!(", {} attempts", step.attempts) } else { String::new() };
-            text.push_str(&format!("  {mark} {:<width$}  {}{attempts}\n", step.summary, time(step.seconds)));
+            text.line(format!("  {mark} {:<width$}  {}{attempts}", step.summary, time(step.seconds)));
         }
         text.push_str("\nreboots\n");
         for (times, nodes) in self.nodes_by_reboots() {
-            text.push_str(&format!("  {} each: {}\n", words::count(times, "reboot"), nodes.join(", ")));
+            text.line(format!("  {} each: {}", words::count(times, "reboot"), nodes.join(", ")));
         }
         text.push_str("\nwrites to the cluster\n");
         for (write, times) in &self.writes {
-            text.push_str(&format!("  {times:>3}  {write}\n"));
+            text.line(format!("  {times:>3}  {write}"));
         }
-        text.push_str(&format!("\nupdates asked for: {}\n", self.updates_asked_for.join(", then ")));
+        text.line(format!("\nupdates asked for: {}", self.updates_asked_for.join(", then ")));
         text.push_str(&self.verdict());
         let dir = self.journal.display();
-        text.push_str(&format!(
-            "journal: {} at {dir}\n",
-            words::count(usize::try_from(self.events).unwrap_or(usize::MAX), "event")
-        ));
-        text.push_str(&format!("  windlass --journal {dir} history {}\n", self.run));
+        text.line(format!("journal: {} at {dir}", words::count(usize::try_from(self.events).unwrap_or(usize::MAX), "event")));
+        text.line(format!("  windlass --journal {dir} history {}", self.run));
         text
     }
 
     fn verdict(&self) -> String {
         let mut text = String::new();
         for violation in &self.violations {
-            text.push_str(&format!("BROKEN: {violation}\n"));
+            text.line(format!("BROKEN: {violation}"));
         }
         for held in &self.still_held {
-            text.push_str(&format!("still held: {held}\n"));
+            text.line(format!("still held: {held}"));
         }
         if self.violations.is_empty() {
             text.push_str(match self.state {

@@ -10,7 +10,7 @@ use windlass_engine::{Progress, RunEnd, Timestamp};
 use crate::render::list::{Row, ago};
 use crate::render::{logbook, parked};
 use crate::ui::Ui;
-use crate::words;
+use crate::words::{self, Lines as _};
 
 /// Everything that a status is drawn from.
 pub(crate) struct Standing<'a> {
@@ -110,9 +110,9 @@ impl Standing<'_> {
             if lines.is_empty() {
                 return;
             }
-            text.push_str(&format!("\n{}\n", bold.apply_to(title)));
+            text.line(format!("\n{}", bold.apply_to(title)));
             for line in lines {
-                text.push_str(&format!("  {line}\n"));
+                text.line(format!("  {line}"));
             }
         };
         section(
@@ -154,7 +154,11 @@ impl Standing<'_> {
                 RunEnd::Failed(error) | RunEnd::Cancelled(error) => rows.push(("error", error.clone())),
             }
         }
-        rows.into_iter().map(|(name, value)| format!("{name:<12} {value}\n")).collect()
+        let mut text = String::new();
+        for (name, value) in rows {
+            text.line(format!("{name:<12} {value}"));
+        }
+        text
     }
 
     fn state_in_words(&self, status: RunStatus) -> String {

@@ -87,8 +87,8 @@ fn without_ages(line: &str) -> String {
                 && words.chunks(2).all(|pair| pair.len() == 2 && pair[0].parse::<u64>().is_ok() && units.contains(&pair[1]))
         });
         match age {
-            Some((_, rest)) => text.push_str(&format!("(LONG){rest}")),
-            None => text.push_str(&format!("({part}")),
+            Some((_, rest)) => text.extend(["(LONG)", rest]),
+            None => text.extend(["(", part]),
         }
     }
     text

@@ -74,17 +74,10 @@ async fn a_watcher_hears_each_event_and_the_end() {
     for what in [start(None), approve("go")] {
         teller.tell(request(what)).await.expect("it answers").expect("it is not refused");
     }
-    let mut names = Vec::new();
-    for _ in 0..4 {
-        names.push(match next_event(&mut watch).await {
-            Event::RunStarted { .. } => "started",
-            Event::GateOpened { .. } => "opened",
-            Event::GateApproved { .. } => "approved",
-            event if event.ends_run() => "ended",
-            _ => "other",
-        });
-    }
-    assert_eq!(names, ["started", "opened", "approved", "ended"]);
+    assert!(matches!(next_event(&mut watch).await, Event::RunStarted { .. }));
+    assert!(matches!(next_event(&mut watch).await, Event::GateOpened { .. }));
+    assert!(matches!(next_event(&mut watch).await, Event::GateApproved { .. }));
+    assert!(next_event(&mut watch).await.ends_run());
     handle.stop();
 }
 

@@ -98,6 +98,8 @@ fn say_recovery(ui: &Ui, journal: &DiskJournal) {
                 "journal: {} ended in {bytes} bytes that were never acknowledged; cut after record {last_good}",
                 segment.display()
             )),
+            // A new journal has no store yet; that is no news.
+            RecoveryNote::StoreRebuilt { .. } if journal.incarnation() == 1 => {}
             RecoveryNote::StoreRebuilt { reason, records, moved_to } => {
                 let moved = moved_to.as_ref().map(|path| format!("; the old one is at {}", path.display())).unwrap_or_default();
                 ui.talk(&format!("journal: the store was made anew from the log, {records} records: {reason}{moved}"));

@@ -145,7 +145,7 @@ fn current(board: &Board, step: &StepView, now: Timestamp, canvas: &Canvas) -> V
     }
     match (board.why(step), &step.error) {
         (Some((why, since)), _) => {
-            for line in why.lines().take(WHY_LINES) {
+            for line in why.lines().flat_map(|line| line.split("; ")).take(WHY_LINES) {
                 below(line);
             }
             let stands = now.since(since);

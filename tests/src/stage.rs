@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeZone, Utc};
 use serde_json::Value;
 use windlass_activities::{Cluster, Settings};
 use windlass_engine::control::{Refusal, Request, What, record_offline};
-use windlass_engine::journal::MemoryJournal;
+use windlass_engine::journal::{Journal, MemoryJournal};
 use windlass_engine::{
     AttemptHook, Clock, Event, Json, OpenRun, Record, Registry, RunId, Timestamp, TokioClock, Until, Worker, WorkerError,
     WorkerOptions,
@@ -49,21 +49,53 @@ impl Stage {
         Self { sim, journal: MemoryJournal::new(), clock, workflow, run }
     }
 
+    /// The clock of the worker; it shows what the cluster's shows.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
     /// The run's id.
     pub fn run_id(&self) -> RunId {
         self.run
     }
 
-    /// A new worker process: its own connection, its own watches, nothing remembered.
-    async fn worker(&self, journal: MemoryJournal, hook: Option<Arc<dyn AttemptHook>>) -> anyhow::Result<Worker> {
+    /// A new worker process: its own connection, its own watches, nothing remembered. It drives the run as far as it goes, or until
+    /// its journal refuses an append; `first` creates the run.
+    pub async fn drive(
+        &self,
+        journal: Box<dyn Journal>,
+        first: Option<Request>,
+        hook: Option<Arc<dyn AttemptHook>>,
+    ) -> anyhow::Result<()> {
         let client = kube::Client::new(self.sim.service(), "default");
         let cluster = Arc::new(Cluster::from_client(client, Settings::simulated(self.clock.clone())).await?);
         let options = WorkerOptions { until: Until::Settled, hook, ..WorkerOptions::default() };
         let registry = windlass_workflows::register(Registry::new(), &cluster);
-        Ok(Worker::new(Box::new(journal), registry, self.clock.clone(), options))
+        let worker = Worker::new(journal, registry, self.clock.clone(), options);
+        let handle = worker.handle();
+        let told = async {
+            if let Some(request) = first {
+                // A crash at the very first append leaves nobody to answer.
+                let _ = handle.tell(request).await;
+            }
+        };
+        let ((), driven) = futures::future::join(told, worker.run()).await;
+        crashed_or_done(driven)
     }
 
-    /// Starts the run with its gates approved in advance; the journal takes so many appends before the worker crashes.
+    /// What creates the run, with its gates approved in advance.
+    pub fn creation(&self, input: &Value, approvals: &[String]) -> anyhow::Result<Request> {
+        Ok(self.request(What::Start {
+            workflow: self.workflow.to_owned(),
+            revision: 1,
+            build: "test".to_owned(),
+            input: Json::of(input)?,
+            cluster: None,
+            approvals: approvals.to_vec(),
+        }))
+    }
+
+    /// Starts the run on the journal in memory, which takes so many appends before the worker crashes.
     pub async fn start(
         &self,
         input: &Value,
@@ -75,25 +107,12 @@ impl Stage {
         if let Some(appends) = crash_after {
             journal.fail_after(appends);
         }
-        let worker = self.worker(journal, hook).await?;
-        let what = What::Start {
-            workflow: self.workflow.to_owned(),
-            revision: 1,
-            build: "test".to_owned(),
-            input: Json::of(input)?,
-            cluster: None,
-            approvals: approvals.to_vec(),
-        };
-        let handle = worker.handle();
-        let told = handle.tell(self.request(what));
-        // A crash at the very first append leaves nobody to answer.
-        let (_, driven) = futures::future::join(told, worker.run()).await;
-        crashed_or_done(driven)
+        self.drive(Box::new(journal), Some(self.creation(input, approvals)?), hook).await
     }
 
     /// A new worker takes up what the last one left, and drives it as far as it goes.
     pub async fn resume(&self, hook: Option<Arc<dyn AttemptHook>>) -> anyhow::Result<()> {
-        crashed_or_done(self.worker(self.journal.reopen(), hook).await?.run().await)
+        self.drive(Box::new(self.journal.reopen()), None, hook).await
     }
 
     /// Tells the run something while no worker drives it.

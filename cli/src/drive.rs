@@ -38,6 +38,14 @@ pub(crate) struct Driven {
     pub(crate) report: WorkerReport,
 }
 
+impl Driven {
+    /// Says how one run stands; those that others handed over are theirs to ask about.
+    pub(crate) fn conclude_one(&self, app: &App, run: RunId) -> Exit {
+        let ours: Vec<OpenRun> = self.report.runs.iter().filter(|one| one.run == run).cloned().collect();
+        conclude(app, &ours, self.ending)
+    }
+}
+
 impl Drive<'_> {
     /// Drives until every run has ended, is parked, or waits for a person who is not here.
     pub(crate) async fn run(self) -> Result<Driven, Failure> {

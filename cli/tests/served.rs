@@ -94,3 +94,70 @@ fn a_run_of_another_cluster_is_left_alone() {
     assert!(text.contains(bound) && text.matches('-').count() >= 8, "both ids must be named: {text}");
     refused(&place, &sim, &["resume"], 2);
 }
+
+/// A command that runs beside the test, its words in a file.
+struct Running {
+    child: Child,
+    words: PathBuf,
+}
+
+impl Running {
+    fn start(place: &Place, name: &str, args: &[&str]) -> Self {
+        let words = place.path(name);
+        let file = std::fs::File::create(&words).expect("it can be made");
+        let child = place.command(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(file).spawn();
+        Self { child: child.expect("the binary runs"), words }
+    }
+
+    /// Its exit code and all it said.
+    fn wait(mut self) -> (Option<i32>, String) {
+        let status = self.child.wait().expect("it ends");
+        (status.code(), std::fs::read_to_string(&self.words).unwrap_or_default())
+    }
+
+    /// Asks it to stop, as a shutdown would.
+    fn terminate(self) -> (Option<i32>, String) {
+        let pid = self.child.id().to_string();
+        let sent = std::process::Command::new("sh").args(["-c", &format!("kill -TERM {pid}")]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "the signal is sent");
+        self.wait()
+    }
+}
+
+/// Looks at the list until so many runs are in it.
+fn await_runs(place: &Place, count: usize) {
+    for _ in 0..100 {
+        let list: serde_json::Value = serde_json::from_str(&place.windlass(&["list", "-o", "json"]).out).unwrap_or_default();
+        if list.as_array().map(Vec::len) == Some(count) && !place.windlass(&["list"]).out.contains("nobody") {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    panic!("there are never {count} driven runs: {}", place.windlass(&["list"]).whole());
+}
+
+#[test]
+fn a_second_start_hands_its_run_over_and_a_signal_leaves_the_first_resumable() {
+    let place = Place::new();
+    let sim = Served::start(&place, &[]);
+    let kubeconfig = sim.kubeconfig();
+    let start = ["--kubeconfig", &kubeconfig, "start", "eus-update", "--to", "4.18", "--yes"];
+    // Its cluster has the same id, and is left alone by the second start's plan: an update under way would block that.
+    let first = Running::start(&place, "first", &["rehearse", "eus-update", "--speed", "20"]);
+    await_runs(&place, 1);
+    let owner = format!("pid {}", first.child.id());
+    let resume = place.windlass(&["--kubeconfig", &kubeconfig, "resume"]);
+    assert_eq!(resume.code, 5, "{}", resume.whole());
+    assert!(resume.err.contains(&owner), "{}", resume.err);
+    let second = Running::start(&place, "second", &start);
+    await_runs(&place, 2);
+    // The first worker drives it, on its own cluster, where an update is under way.
+    let (code, said) = second.wait();
+    assert!(code == Some(1) && said.contains(&format!("holds the journal: {owner}")), "{code:?}: {said}");
+    assert!(said.lines().last().is_some_and(|line| line.starts_with("next: windlass history ")), "{said}");
+    let (code, said) = first.terminate();
+    let last = said.lines().last().unwrap_or_default();
+    assert!(code == Some(3) && last.starts_with("next: windlass resume "), "{code:?}: {said}");
+    assert!(place.windlass(&["list"]).out.contains("nobody"));
+    assert_eq!(place.windlass(&["verify"]).code, 0);
+}

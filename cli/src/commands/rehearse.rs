@@ -13,7 +13,7 @@ use windlass_sim::{Sim, SimClock};
 use crate::app::App;
 use crate::books::Books;
 use crate::commands::start::{create, plan_signal};
-use crate::drive::{Drive, Driven, conclude};
+use crate::drive::{Drive, Driven};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::procedure::{Prepared, Procedure};
 use crate::render::rehearsal::Rehearsal;
@@ -53,7 +53,7 @@ pub(crate) async fn run(app: &App, mut args: Args) -> Outcome {
     let dir = journal_dir(app)?;
     app.ui.talk(&format!("rehearsing {} on a simulated cluster, run {run}", args.workflow.name()));
     let driven = rehearse(app, &args, &prepared, &cluster, &clock, run, dir.clone()).await?;
-    let exit = conclude(app, &driven.report.runs, driven.ending);
+    let exit = driven.conclude_one(app, run);
     report(app, &sim, &baseline, run, dir, exit)
 }
 

@@ -12,7 +12,7 @@ use windlass_workflows::Plan;
 
 use crate::app::App;
 use crate::clock;
-use crate::drive::{Drive, conclude, follow};
+use crate::drive::{Drive, follow};
 use crate::failure::{Exit, Failure, Kind, Outcome};
 use crate::procedure::{self, PLAN_SIGNAL, Prepared, Procedure};
 use crate::render;
@@ -67,8 +67,7 @@ pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
     if app.ui.format != crate::ui::Format::Table {
         crate::commands::status::print(app, &run.to_string()).await?;
     }
-    let ours: Vec<_> = driven.report.runs.into_iter().filter(|one| one.run == run).collect();
-    Ok(conclude(app, &ours, driven.ending))
+    Ok(driven.conclude_one(app, run))
 }
 
 /// Creates a run in a journal that is held: the run, its approvals and its plan.
@@ -108,8 +107,16 @@ pub(crate) fn plan_signal(plan: &Plan) -> Result<What, Failure> {
 
 /// Another worker holds the journal: it gets the run, and is followed.
 async fn hand_over(app: &App, dir: &Path, run: RunId, requests: Vec<Request>) -> Outcome {
+    let clock = clock::settings(app).clock;
+    let mut requests = requests.into_iter();
+    for request in requests.by_ref().take(1) {
+        tell::tell(dir, &clock, request).await?;
+    }
     for request in requests {
-        tell::tell(dir, &clock::settings(app).clock, request).await?;
+        // The run may have ended already, and then needs no plan.
+        if let Err(failure) = tell::tell(dir, &clock, request).await {
+            tracing::debug!(message = failure.message, "the plan was not taken");
+        }
     }
     app.ui.talk(&format!("run {run}"));
     if let Some(owner) = crate::books::worker_of(dir).await {

@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use windlass_engine::control::{Request, What};
 use windlass_engine::journal::{DiskJournal, Journal, RecoveryNote};
 use windlass_engine::remote::{Listener, Remote};
 use windlass_engine::view::RunStatus;
-use windlass_engine::{Clock, OpenRun, Registry, RunId, Until, Worker, WorkerOptions, WorkerReport};
+use windlass_engine::{Clock, Event, OpenRun, Registry, RunId, Until, Update, Worker, WorkerHandle, WorkerOptions, WorkerReport};
 
 use crate::app::App;
 use crate::clock;
@@ -30,6 +32,8 @@ pub(crate) struct Drive<'a> {
     pub(crate) only: Option<RunId>,
     /// Whether time jumps from event to event.
     pub(crate) jumping: bool,
+    /// Whether every gate is approved after a while, as if a patient person sat there.
+    pub(crate) stand_in: bool,
 }
 
 /// What became of it.
@@ -51,7 +55,7 @@ impl Drive<'_> {
     pub(crate) async fn run(self) -> Result<Driven, Failure> {
         say_recovery(&self.app.ui, &self.journal);
         let listener = Listener::bind(&self.dir).map_err(|e| Failure::io("opening the socket in", &self.dir, &e))?;
-        let until = if self.app.ui.asks { Until::Ended } else { Until::Settled };
+        let until = if self.app.ui.asks || self.stand_in { Until::Ended } else { Until::Settled };
         let options = WorkerOptions {
             build: env!("CARGO_PKG_VERSION").to_owned(),
             host: tell::host(),
@@ -64,8 +68,11 @@ impl Drive<'_> {
         if self.jumping {
             stage = stage.jumping();
         }
-        let worker = Worker::new(Box::new(self.journal), self.registry, self.clock, options);
+        let worker = Worker::new(Box::new(self.journal), self.registry, self.clock.clone(), options);
         let handle = worker.handle();
+        if self.stand_in {
+            tokio::spawn(approve_all(handle.clone(), self.clock));
+        }
         let feed = Feed::Local(handle.watch());
         let serving = tokio::spawn(listener.serve(handle.clone(), Some(self.cluster)));
         let mut working = tokio::spawn(worker.run());
@@ -77,6 +84,25 @@ impl Drive<'_> {
         };
         let report = report.map_err(|windlass_engine::WorkerError::Journal(error)| error)?;
         Ok(Driven { ending, report })
+    }
+}
+
+/// How long the person of a rehearsal takes to mend what a gate asks for.
+const MENDING: Duration = Duration::from_secs(15 * 60);
+
+/// Approves every gate that opens, after a while.
+async fn approve_all(handle: WorkerHandle, clock: Arc<dyn Clock>) {
+    let mut updates = handle.watch();
+    while let Ok(update) = updates.recv().await {
+        let Update::Recorded(record) = update else { continue };
+        let (run, by) = (record.run, "rehearsal".to_owned());
+        if let Event::GateOpened { gate, .. } = &record.event {
+            clock.sleep_until(record.at.plus(MENDING)).await;
+            let what = What::Approve { gate: gate.clone(), in_advance: false };
+            // One that was approved in advance is open no longer.
+            let _ =
+                handle.tell(Request { run, by, reason: Some("mended, as far as a rehearsal can tell".to_owned()), what }).await;
+        }
     }
 }
 

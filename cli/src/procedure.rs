@@ -1,6 +1,7 @@
 //! The workflows as the command line knows them: their arguments, and the way from arguments to a plan and an input.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use windlass_activities::admin_ack::ReadGates;
@@ -150,6 +151,12 @@ impl From<ConnectError> for Failure {
     }
 }
 
+/// How often a read is tried before the plan is given up: an API server that restarts is back within half a minute.
+const LOOKS: u32 = 7;
+
+/// A server may ask for a delay, but nobody waits for a plan for long.
+const LONGEST_WISH: Duration = Duration::from_secs(10);
+
 /// Reads the cluster with the activities that the run itself will use, outside of any run.
 struct Survey<'a> {
     cluster: &'a Arc<Cluster>,
@@ -161,6 +168,15 @@ impl Survey<'_> {
         let attempt = Attempt { run: RunId::from_bytes([0; 16]), command: CommandId(0), number: 1 };
         let quiet = Arc::new(|_: String| {});
         let cx = ActivityContext::new(self.cluster.clone(), attempt, self.clock.clone(), quiet);
+        for attempt in 1..LOOKS {
+            match activity.clone().run(cx.clone()).await {
+                Err(error) if error.kind == FailureKind::Transient && error.code != "unauthorized" => {
+                    let wished = Duration::from_secs(error.retry_after_seconds.unwrap_or(0));
+                    cx.sleep(wished.clamp(Duration::from_secs(1), LONGEST_WISH) * attempt).await;
+                }
+                outcome => return outcome.map_err(|error| survey_failure(&error)),
+            }
+        }
         activity.run(cx).await.map_err(|error| survey_failure(&error))
     }
 }

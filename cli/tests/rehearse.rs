@@ -36,3 +36,13 @@ fn a_rehearsal_for_programs_is_one_object() {
     );
     assert_eq!(report["reboots"]["worker-0"], 1);
 }
+
+#[test]
+fn much_goes_wrong_and_all_is_kept() {
+    let place = Place::new();
+    let said = place.windlass(&["rehearse", "eus-update", "--faults", "harsh", "-o", "json"]);
+    let report: serde_json::Value = serde_json::from_str(&said.out).expect("stdout is one JSON value");
+    assert_eq!((said.code, report["state"].as_str()), (0, Some("completed")), "{}", said.whole());
+    let retried = report["steps"].as_array().is_some_and(|steps| steps.iter().any(|step| step["attempts"].as_u64() > Some(1)));
+    assert!(retried, "a harsh rehearsal must meet trouble: {report}");
+}

@@ -84,7 +84,19 @@ async fn rehearse(
     ui.asks = ui.asks && args.ask;
     let app = App { ui, global: app.global.clone() };
     let (clock, cluster) = (clock.clone(), cluster.id().to_string());
-    Drive { app: &app, dir, journal, registry, clock, cluster, only: Some(run), jumping: args.speed.is_none() }.run().await
+    Drive {
+        app: &app,
+        dir,
+        journal,
+        registry,
+        clock,
+        cluster,
+        only: Some(run),
+        jumping: args.speed.is_none(),
+        stand_in: !args.ask,
+    }
+    .run()
+    .await
 }
 
 /// The same seed is the same run, to the last bit of its id.

@@ -61,7 +61,7 @@ pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
     }
     let registry = windlass_workflows::register(Registry::new(), &cluster);
     let cluster = cluster.id().to_string();
-    let driven = Drive { app, dir, journal, registry, clock, cluster, only, jumping: false }.run().await?;
+    let driven = Drive { app, dir, journal, registry, clock, cluster, only, jumping: false, stand_in: false }.run().await?;
     Ok(conclude(app, &driven.report.runs, driven.ending))
 }
 

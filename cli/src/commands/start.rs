@@ -63,7 +63,9 @@ pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
     let registry = windlass_workflows::register(Registry::new(), &cluster);
     let cluster = cluster.id().to_string();
     let driven =
-        Drive { app, dir: dir.clone(), journal, registry, clock, cluster, only: Some(run), jumping: false }.run().await?;
+        Drive { app, dir: dir.clone(), journal, registry, clock, cluster, only: Some(run), jumping: false, stand_in: false }
+            .run()
+            .await?;
     if app.ui.format != crate::ui::Format::Table {
         crate::commands::status::print(app, &run.to_string()).await?;
     }

@@ -53,8 +53,9 @@ impl Rehearsal {
         let hops: Vec<&str> = through.iter().map(String::as_str).collect();
         let violations = match state {
             RunStatus::Completed => baseline.check_update(sim, &hops),
-            RunStatus::Failed | RunStatus::Cancelled => baseline.check_given_back(sim),
-            RunStatus::Running | RunStatus::Waiting | RunStatus::Parked => Vec::new(),
+            // What is named as owed is not given back on purpose: that would reboot nodes.
+            RunStatus::Failed | RunStatus::Cancelled if view.state.held.is_empty() => baseline.check_given_back(sim),
+            RunStatus::Failed | RunStatus::Cancelled | RunStatus::Running | RunStatus::Waiting | RunStatus::Parked => Vec::new(),
         };
         Self {
             run: view.state.run.to_string(),
@@ -122,7 +123,8 @@ impl Rehearsal {
                 RunStatus::Completed => {
                     "kept: each update asked for once, no node rebooted more than needed, no budget broken, all that was paused given back\n"
                 }
-                RunStatus::Failed | RunStatus::Cancelled => "kept: all that was paused was given back\n",
+                RunStatus::Failed | RunStatus::Cancelled if self.still_held.is_empty() => "kept: all that was paused was given back\n",
+                RunStatus::Failed | RunStatus::Cancelled => "kept: what is not given back is named above\n",
                 RunStatus::Running | RunStatus::Waiting | RunStatus::Parked => "not over yet\n",
             });
         }

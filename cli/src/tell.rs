@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use windlass_engine::control::{Request, What, record_offline};
+use windlass_engine::control::{Refusal, Request, What, record_offline};
 use windlass_engine::journal::{DiskJournal, Journal, JournalError, JournalOptions};
 use windlass_engine::remote::{Remote, RemoteError};
 use windlass_engine::{Clock, RunId};
@@ -87,6 +87,12 @@ async fn tell_worker(dir: &Path, request: &Request) -> Result<Option<Told>, Fail
         Err(error) => return Err(remote_failure(&error)),
     };
     match remote.tell(request.clone()).await {
+        // The command has seen the run in the journal, so it is there.
+        Ok(Err(Refusal::NoSuchRun { run })) => Err(Failure::new(
+            Kind::Busy,
+            format!("the worker that holds the journal does not drive run {run}"),
+            "`windlass list` names the worker: stop it, then retry and `windlass resume`",
+        )),
         Ok(answer) => {
             answer?;
             Ok(Some(Told::Worker))

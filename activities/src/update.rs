@@ -79,6 +79,13 @@ impl UpdateState {
     }
 }
 
+impl UpdateState {
+    /// Whether a release is what the cluster was asked to run.
+    pub fn asks_for(&self, release: &Release) -> bool {
+        self.asked.as_ref().is_some_and(|asked| asked.image == release.image)
+    }
+}
+
 impl HistoryHead {
     fn of(entry: &HistoryEntry) -> Self {
         Self { version: entry.version.clone(), image: entry.image.clone(), started_at: entry.started_time.map(Timestamp::from) }

@@ -73,7 +73,7 @@ async fn update(ctx: &WorkflowContext, input: &EusUpdate, path: &UpdatePath, hel
     }
     held.resume_health_checks(ctx).await?;
     let last = FinalVerification { release: through.last().unwrap_or(&path.from).clone() };
-    let verify = || ctx.run(last.clone()).timeout(HEALTH_LIMIT).retry(PATIENT);
+    let verify = |_| ctx.run(last.clone()).timeout(HEALTH_LIMIT).retry(PATIENT);
     let verified = insist(ctx, "final-verification", verify).await?;
     Ok(EusReport {
         from: path.from.clone(),
@@ -111,25 +111,39 @@ fn in_words(hops: &[Hop]) -> String {
 /// Takes the control plane one minor release further.
 async fn hop(ctx: &WorkflowContext, input: &EusUpdate, name: &str, hop: &Hop) -> WorkflowResult<Release> {
     ctx.status(format!("{name}: to {}", hop.minor));
-    let wait = AwaitUpdatesRetrieved { channel: input.channel.clone(), offers: hop.release.clone() };
-    insist(ctx, &format!("{name}-offered"), || ctx.run(wait.clone()).timeout(OFFER_LIMIT).retry(PATIENT)).await?;
+    // Read before anybody is asked anything: whoever retargets the cluster while a gate waits is noticed, not overruled.
+    let seen = ctx.run(ReadUpdateState {}).await?;
     let release = match &hop.release {
-        Some(release) => release.clone(),
-        None => insist(ctx, &format!("{name}-release"), || ctx.run(ResolveHop { minor: hop.minor })).await?,
+        Some(release) if seen.asks_for(release) => release.clone(),
+        Some(_) | None => prepare(ctx, input, name, hop).await?,
     };
-    acknowledge(ctx, name, &release).await?;
-    healthy(ctx, name, true).await?;
-    insist(ctx, name, || async {
-        let seen = ctx.run(ReadUpdateState {}).await?;
-        ctx.run(RequestUpdate { release: release.clone(), seen }).await?;
-        ctx.run(AwaitControlPlane { release: release.clone() }).timeout(HOP_LIMIT).retry(PATIENT).await
+    insist(ctx, name, |tries| {
+        let (release, seen) = (release.clone(), seen.clone());
+        async move {
+            let seen = if tries == 0 { seen } else { ctx.run(ReadUpdateState {}).await? };
+            ctx.run(RequestUpdate { release: release.clone(), seen }).await?;
+            ctx.run(AwaitControlPlane { release }).timeout(HOP_LIMIT).retry(PATIENT).await
+        }
     })
     .await?;
     Ok(release)
 }
 
+/// Everything that must be so before a hop: its release offered, the vendor's questions answered, the cluster healthy.
+async fn prepare(ctx: &WorkflowContext, input: &EusUpdate, name: &str, hop: &Hop) -> WorkflowResult<Release> {
+    let wait = AwaitUpdatesRetrieved { channel: input.channel.clone(), offers: hop.release.clone() };
+    insist(ctx, &format!("{name}-offered"), |_| ctx.run(wait.clone()).timeout(OFFER_LIMIT).retry(PATIENT)).await?;
+    let release = match &hop.release {
+        Some(release) => release.clone(),
+        None => insist(ctx, &format!("{name}-release"), |_| ctx.run(ResolveHop { minor: hop.minor })).await?,
+    };
+    acknowledge(ctx, name, &release).await?;
+    healthy(ctx, name, true).await?;
+    Ok(release)
+}
+
 async fn healthy(ctx: &WorkflowContext, before: &str, before_hop: bool) -> WorkflowResult<()> {
-    let check = || ctx.run(CheckHealth { before_hop }).timeout(HEALTH_LIMIT).retry(PATIENT);
+    let check = |_| ctx.run(CheckHealth { before_hop }).timeout(HEALTH_LIMIT).retry(PATIENT);
     insist(ctx, &format!("health-before-{before}"), check).await.map(drop)
 }
 
@@ -161,7 +175,7 @@ async fn release(ctx: &WorkflowContext, pool: &PoolState, held: &mut Held) -> Wo
     held.let_go(ctx, &pool.name);
     let wait = AwaitPool { pool: pool.name.clone(), was: Some(was) };
     let limit = NODE_LIMIT * pool.nodes.max(1) + POOL_MARGIN;
-    insist(ctx, &format!("rollout-{}", pool.name), || ctx.run(wait.clone()).timeout(limit).retry(PATIENT)).await.map(drop)
+    insist(ctx, &format!("rollout-{}", pool.name), |_| ctx.run(wait.clone()).timeout(limit).retry(PATIENT)).await.map(drop)
 }
 
 /// The gate at which a hop's acknowledgements are shown.

@@ -7,15 +7,15 @@ use windlass_engine::{Gate, WorkflowContext, WorkflowError, WorkflowResult};
 /// How often a person is asked about the same step before the run gives up.
 const MOST_QUESTIONS: u32 = 20;
 
-/// Does a step; if it fails for good, opens the gate `retry-NAME` with the reason: approved, it is done again, rejected, the
-/// failure stands.
-pub(crate) async fn insist<T, F>(ctx: &WorkflowContext, name: &str, step: impl Fn() -> F) -> WorkflowResult<T>
+/// Does a step, which is told how often it was tried before; if it fails for good, opens the gate `retry-NAME` with the reason:
+/// approved, it is done again, rejected, the failure stands.
+pub(crate) async fn insist<T, F>(ctx: &WorkflowContext, name: &str, step: impl Fn(u32) -> F) -> WorkflowResult<T>
 where
     F: Future<Output = WorkflowResult<T>>,
 {
     let mut asked = 0;
     loop {
-        let error = match step().await {
+        let error = match step(asked).await {
             Err(WorkflowError::Activity { summary, error }) if asked < MOST_QUESTIONS => format!("{summary}: {error}"),
             other => return other,
         };

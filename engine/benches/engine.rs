@@ -112,7 +112,7 @@ fn resume(runtime: &tokio::runtime::Runtime) -> Result<(), Box<dyn Error>> {
             std::ops::ControlFlow::Continue(())
         })?;
         let read = read.elapsed();
-        let events = history.len();
+        let events = f64::from(u32::try_from(history.len())?);
         let replaying = Instant::now();
         replay(history, &registry())?;
         let replayed = replaying.elapsed();
@@ -121,7 +121,7 @@ fn resume(runtime: &tokio::runtime::Runtime) -> Result<(), Box<dyn Error>> {
             opened.as_secs_f64() * 1e3,
             read.as_secs_f64() * 1e3,
             replayed.as_secs_f64() * 1e3,
-            events as f64 / replayed.as_secs_f64()
+            events / replayed.as_secs_f64()
         );
     }
     Ok(())

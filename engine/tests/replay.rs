@@ -1,4 +1,10 @@
 //! Replay as a pure function: what a history and a workflow lead to, and what is said when they do not go together.
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test fails by panicking, its helpers too"
+)]
 
 use std::sync::Arc;
 

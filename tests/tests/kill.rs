@@ -1,6 +1,7 @@
 //! The real command against a simulated cluster over HTTPS, killed at random moments and resumed until the end.
 //!
 //! `WINDLASS_KILL_TRIALS` says how many seeded trials are made, `WINDLASS_KILL_SEED` with which seed they begin.
+#![expect(clippy::panic, reason = "a test fails by panicking, its helpers too")]
 
 use std::path::Path;
 use std::process::Stdio;

@@ -15,17 +15,17 @@ where
 {
     let mut asked = 0;
     loop {
-        let error = match step(asked).await {
-            Err(WorkflowError::Activity { summary, error }) if asked < MOST_QUESTIONS => format!("{summary}: {error}"),
-            other => return other,
+        let outcome = step(asked).await;
+        let error = match &outcome {
+            Err(WorkflowError::Activity { summary, error: why }) if asked < MOST_QUESTIONS => format!("{summary}: {why}"),
+            Ok(_) | Err(_) => return outcome,
         };
         asked += 1;
         let question = format!("This step failed: {error}\nMend the cause, then approve to try it again; reject to stop here.");
-        if let Err(stop) = ctx.gate(Gate::new(format!("retry-{name}"), question)).await {
-            return Err(match stop {
-                WorkflowError::Rejected { .. } => WorkflowError::Failed(error),
-                other => other,
-            });
+        match ctx.gate(Gate::new(format!("retry-{name}"), question)).await {
+            Ok(_) => {}
+            Err(WorkflowError::Rejected { .. }) => return Err(WorkflowError::Failed(error)),
+            Err(cancelled) => return Err(cancelled),
         }
     }
 }

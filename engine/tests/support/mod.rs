@@ -92,7 +92,7 @@ macro_rules! touching {
             }
 
             async fn probe(&self, cx: ActivityContext<World>) -> Result<Probe<u32>, ActivityError> {
-                look(&self.0, &cx)
+                Ok(look(&self.0, &cx))
             }
         }
     };
@@ -119,17 +119,17 @@ async fn act(touch: &Touch, cx: &ActivityContext<World>) -> Result<u32, Activity
     }
 }
 
-fn look(touch: &Touch, cx: &ActivityContext<World>) -> Result<Probe<u32>, ActivityError> {
+fn look(touch: &Touch, cx: &ActivityContext<World>) -> Probe<u32> {
     let world = cx.world();
     if world.blind.load(Ordering::Relaxed) {
-        return Ok(Probe::CannotTell("the world is dark".to_owned()));
+        return Probe::CannotTell("the world is dark".to_owned());
     }
     let there = world.touched.lock().unwrap().contains(&touch.name);
-    Ok(if there {
+    if there {
         Probe::Happened { output: cx.attempt().number, evidence: "its mark is there".to_owned() }
     } else {
         Probe::DidNotHappen("no mark".to_owned())
-    })
+    }
 }
 
 /// Waits on the clock and says so once a minute.
@@ -265,11 +265,11 @@ impl Bench {
 
     /// Tells something to a run that no worker drives, then drives it on.
     pub async fn tell(&self, run: RunId, what: What) {
-        self.try_tell(run, what).await.unwrap();
+        self.try_tell(run, what).unwrap();
         self.resume().await;
     }
 
-    pub async fn try_tell(&self, run: RunId, what: What) -> Result<(), Refusal> {
+    pub fn try_tell(&self, run: RunId, what: What) -> Result<(), Refusal> {
         let request = Request { run, by: "tester".to_owned(), reason: None, what };
         record_offline(&mut self.journal.reopen(), &request, self.clock.now()).unwrap()
     }

@@ -28,6 +28,9 @@ pub(crate) struct ReadRun {
     pub(crate) damage: Option<JournalError>,
 }
 
+/// Stands for the run that was created last.
+pub(crate) const LATEST: &str = "latest";
+
 /// Shorter parts of a run's id are too likely to mean another run tomorrow.
 const SHORTEST_PART: usize = 4;
 
@@ -80,6 +83,9 @@ impl Books {
         if let Ok(run) = text.parse::<RunId>() {
             return Ok(run);
         }
+        if text == LATEST {
+            return self.reader.runs().runs.last().map(|head| head.run).ok_or_else(no_run_yet);
+        }
         let part = text.to_ascii_lowercase();
         if part.len() < SHORTEST_PART || !part.chars().all(|c| c.is_ascii_hexdigit() || c == '-') {
             return Err(no_such_run(text));
@@ -122,6 +128,10 @@ fn fold_into(runs: &mut BTreeMap<RunId, OpenRun>, record: &Record) {
         Some(run) => run.apply(record),
         None => runs.extend(OpenRun::begin(record).map(|run| (record.run, run))),
     }
+}
+
+fn no_run_yet() -> Failure {
+    Failure::not_found("there is no run in this journal yet".to_owned(), "`windlass start` makes one")
 }
 
 /// What to say of a run that the journal does not have.

@@ -27,7 +27,7 @@ fn a_wrong_command_line_is_one_line_and_what_to_type() {
         &["start", "eus-updat"],
         &["start", "nothing-like-it", "--to", "4.18"],
         &["rbac", "eus"],
-        &["status"],
+        &["export"],
         &["list", "-o", "xml"],
         &["approve", "deadbeef"],
         &["rehearse", "eus-update", "--to", "4.17"],

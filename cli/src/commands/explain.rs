@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::app::App;
+use crate::books::LATEST;
 use crate::commands::status::Found;
 use crate::failure::Outcome;
 use crate::render::explain::explain;
@@ -11,7 +12,8 @@ use crate::ui::Format;
 /// Say why a run does not move, with the evidence, and what can be typed.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The run: its id, or a unique beginning or end of it
+    /// The run: its id, a unique beginning or end of it, or `latest`
+    #[arg(default_value = LATEST)]
     run: String,
 }
 

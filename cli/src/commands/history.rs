@@ -6,7 +6,7 @@ use windlass_engine::Record;
 use windlass_engine::remote::{Remote, Watch};
 
 use crate::app::App;
-use crate::books::{Books, no_such_run};
+use crate::books::{Books, LATEST, no_such_run};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::render::history::Flattener;
 use crate::render::logbook::Logbook;
@@ -15,7 +15,8 @@ use crate::ui::{Format, Ui};
 /// Print what happened to a run: one line a fact for people, one object a line with `-o json`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The run: its id, or a unique beginning or end of it
+    /// The run: its id, a unique beginning or end of it, or `latest`
+    #[arg(default_value = LATEST)]
     run: String,
     /// Go on printing until the run ends
     #[arg(long, short)]

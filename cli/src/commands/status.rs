@@ -7,7 +7,7 @@ use windlass_engine::remote::Remote;
 use windlass_engine::{Progress, RunId, Timestamp};
 
 use crate::app::App;
-use crate::books::{Books, ReadRun};
+use crate::books::{Books, LATEST, ReadRun};
 use crate::clock;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::render::status::Standing;
@@ -16,7 +16,8 @@ use crate::ui::Format;
 /// Show where a run stands, what it waits for and why, its gates, and what it holds.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The run: its id, or a unique beginning or end of it
+    /// The run: its id, a unique beginning or end of it, or `latest`
+    #[arg(default_value = LATEST)]
     run: String,
 }
 

@@ -35,6 +35,11 @@ async fn once(ctx: WorkflowContext, (): ()) -> WorkflowResult<u32> {
     ctx.run(OnceTouch(touch("kick"))).await
 }
 
+async fn slow_then_once(ctx: WorkflowContext, (): ()) -> WorkflowResult<u32> {
+    ctx.run(DeclareTouch(Touch { mode: Mode::Slow, ..touch("slow") })).await?;
+    ctx.run(OnceTouch(touch("kick"))).await
+}
+
 async fn impatient(ctx: WorkflowContext, (): ()) -> WorkflowResult<u32> {
     let few = RetryPolicy { attempts: 3, ..RetryPolicy::default() };
     ctx.run(Wait { seconds: 3600 }).timeout(Duration::from_secs(60)).retry(few).await
@@ -81,6 +86,7 @@ fn bench() -> Bench {
             .workflow("gated", 1, gated)
             .workflow("unapproved", 1, unapproved)
             .workflow("once", 1, once)
+            .workflow("slow-then-once", 1, slow_then_once)
             .workflow("impatient", 1, impatient)
             .workflow("heartbeating", 1, heartbeating)
             .workflow("careful", 1, careful)
@@ -262,6 +268,16 @@ async fn new_code_that_asks_for_something_else_parks_the_run_and_the_old_code_go
     assert!(bench.history(run).starts_with(&before));
     bench.resume().await;
     assert_eq!(bench.state(run), "completed null");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_lets_a_change_finish_and_begins_nothing_new() {
+    let bench = bench();
+    let run = bench.start_and_stop("slow-then-once").await;
+    assert_eq!(bench.history(run), "RunStarted\nActivityScheduled #0\nActivityCompleted #0");
+    bench.resume().await;
+    assert_eq!((bench.state(run).as_str(), bench.touched()), ("completed 1", vec!["slow".to_owned(), "kick".to_owned()]));
+    assert!(!bench.history(run).contains("InDoubt"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -141,7 +141,8 @@ impl Worker {
 
     /// Takes what the workflow asks for now, records it, and arranges for it to be done.
     pub(super) fn advance(&mut self, run: RunId) {
-        loop {
+        // While winding down nothing new is put on record: an intent whose effect can't follow would be in doubt for nothing.
+        while !self.stopping {
             let Some(driven) = self.runs.get_mut(&run) else { return };
             let Some(machine) = driven.machine.as_mut() else { return };
             if let Some(text) = machine.take_status() {

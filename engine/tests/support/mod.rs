@@ -18,6 +18,8 @@ use windlass_engine::{
 pub enum Mode {
     Plain,
     Refused,
+    /// Takes effect after two seconds.
+    Slow,
     /// Takes effect and then never answers.
     HangAfter,
     /// Never answers and takes no effect.
@@ -108,6 +110,7 @@ async fn act(touch: &Touch, cx: &ActivityContext<World>) -> Result<u32, Activity
     match mode {
         Mode::Refused => return Err(ActivityError::permanent("refused", "the world said no")),
         Mode::HangBefore => std::future::pending().await,
+        Mode::Slow => cx.sleep(Duration::from_secs(2)).await,
         Mode::LoseRequest => return Err(ActivityError::unknown("reset", "connection reset")),
         Mode::Plain | Mode::HangAfter | Mode::HangBlind | Mode::LoseReply => {}
     }
@@ -244,6 +247,20 @@ impl Bench {
         let handle = worker.handle();
         let starts = futures::future::join_all((0..count).map(|n| handle.tell(self.start_request(workflow, n))));
         futures::future::join(starts, worker.run()).await.1.unwrap();
+    }
+
+    /// Starts a run and tells the worker to stop a second later, as Ctrl-C does.
+    pub async fn start_and_stop(&self, workflow: &str) -> RunId {
+        let request = self.start_request(workflow, 8);
+        let (run, worker) = (request.run, self.worker(Until::Stopped));
+        let handle = worker.handle();
+        let stopped = async {
+            handle.tell(request).await.unwrap().unwrap();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            handle.stop();
+        };
+        futures::future::join(stopped, worker.run()).await.1.unwrap();
+        run
     }
 
     /// Starts a run and drops the worker ten seconds later, as a crash does.

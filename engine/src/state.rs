@@ -94,6 +94,19 @@ pub struct OpenActivity {
     pub phase: Phase,
 }
 
+impl OpenActivity {
+    fn begun(
+        name: String,
+        class: Effect,
+        input: Json,
+        summary: String,
+        approval: Option<String>,
+        scheduled_at: Timestamp,
+    ) -> Self {
+        Self { name, class, input, summary, scheduled_at, approval, attempt: 1, failures: 0, phase: Phase::Began }
+    }
+}
+
 /// Where an attempt stands.
 #[derive(Clone, Debug)]
 pub enum Phase {
@@ -219,21 +232,23 @@ impl OpenRun {
         }
     }
 
+    /// Takes in the record of a command and keeps its texts instead of copying them: a long replay is mostly this.
+    pub(crate) fn keep(&mut self, record: Record) {
+        let Event::ActivityScheduled { command, activity, class, input, summary, approval, .. } = record.event else {
+            return self.apply(&record);
+        };
+        self.next_seq = record.seq + 1;
+        self.last_at = record.at;
+        let activity = OpenActivity::begun(activity, class, input, summary, approval, record.at);
+        self.open.insert(command, OpenCommand::Activity(activity));
+    }
+
     #[expect(clippy::wildcard_enum_match_arm, reason = "called for commands only")]
     fn asked(&mut self, record: &Record) {
         match &record.event {
             Event::ActivityScheduled { command, activity, class, input, summary, approval, .. } => {
-                let activity = OpenActivity {
-                    name: activity.clone(),
-                    class: *class,
-                    input: input.clone(),
-                    summary: summary.clone(),
-                    scheduled_at: record.at,
-                    approval: approval.clone(),
-                    attempt: 1,
-                    failures: 0,
-                    phase: Phase::Began,
-                };
+                let (name, summary, approval) = (activity.clone(), summary.clone(), approval.clone());
+                let activity = OpenActivity::begun(name, *class, input.clone(), summary, approval, record.at);
                 self.open.insert(*command, OpenCommand::Activity(activity));
             }
             Event::TimerStarted { command, due_at, .. } => {

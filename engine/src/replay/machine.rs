@@ -128,7 +128,7 @@ impl Machine {
     pub(crate) fn apply(&mut self, record: Record) -> Result<(), Mismatch> {
         if record.event.asked().is_some() {
             self.match_command(&record)?;
-            self.state.apply(&record);
+            self.state.keep(record);
             return Ok(());
         }
         if matches!(record.event, Event::CancelRequested { .. }) {

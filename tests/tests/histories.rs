@@ -20,7 +20,8 @@ fn corpus() -> Vec<PathBuf> {
 /// A registry as the command has it; replaying reaches no cluster, so any will do.
 async fn registry() -> Registry {
     let epoch = chrono::DateTime::UNIX_EPOCH;
-    let sim = Sim::start(ClusterShape::default(), Scenario::default(), SimClock::new(epoch, 1.0)).expect("the shape can be built");
+    let sim =
+        Sim::start(ClusterShape::default(), Scenario::default(), SimClock::new(epoch, 1.0)).expect("the shape can be built");
     let clock: Arc<dyn Clock> = Arc::new(TokioClock::starting_at(Timestamp::from(epoch)));
     let client = kube::Client::new(sim.service(), "default");
     let cluster = Cluster::from_client(client, Settings::simulated(clock)).await.expect("the cluster answers");

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 
 use crate::event::{Event, ParkReason, Record};
 use crate::ids::{CommandId, RunId};
+use crate::journal::RunHead;
 use crate::replay::Machine;
 use crate::state::{OpenCommand, OpenRun, Phase};
 use crate::worker::{After, Driven, Worker, WorkerError};
@@ -14,14 +15,15 @@ impl Worker {
         for head in self.journal.runs()? {
             let wanted = self.options.only.is_none_or(|only| only == head.run);
             if !head.ended && wanted {
-                self.load_run(head.run)?;
+                self.load_run(head)?;
             }
         }
         Ok(())
     }
 
-    fn load_run(&mut self, run: RunId) -> Result<(), WorkerError> {
-        let history = self.history(run)?;
+    fn load_run(&mut self, head: RunHead) -> Result<(), WorkerError> {
+        let run = head.run;
+        let history = self.history(head)?;
         let Some(Event::RunStarted { cluster, .. }) = history.first().map(|record| &record.event) else {
             return Ok(());
         };
@@ -38,7 +40,7 @@ impl Worker {
                 self.take_up(run);
             }
             Err(mismatch) => {
-                let state = OpenRun::fold(&self.history(run)?);
+                let state = OpenRun::fold(&self.history(head)?);
                 self.runs.insert(run, driven(None, state));
                 self.park_broken(run, mismatch);
             }
@@ -46,9 +48,9 @@ impl Worker {
         Ok(())
     }
 
-    fn history(&mut self, run: RunId) -> Result<Vec<Record>, WorkerError> {
-        let mut history = Vec::new();
-        self.journal.replay(run, &mut |record| {
+    fn history(&mut self, head: RunHead) -> Result<Vec<Record>, WorkerError> {
+        let mut history = Vec::with_capacity(usize::try_from(head.last_seq).unwrap_or_default());
+        self.journal.replay(head.run, &mut |record| {
             history.push(record);
             ControlFlow::Continue(())
         })?;

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::sync::watch;
 
 /// One write request that reached the API server.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,6 +48,7 @@ pub struct Audit(Arc<Mutex<Inner>>);
 struct Inner {
     records: Vec<AuditRecord>,
     reads: BTreeMap<ReadKey, u64>,
+    read: watch::Sender<u64>,
     file: Option<File>,
     open_watches: usize,
     most_watches: usize,
@@ -66,6 +68,11 @@ impl Audit {
     /// How often `resource` was read by `verb`, paged or not.
     pub fn read_count(&self, verb: &str, resource: &str) -> u64 {
         self.lock().reads.iter().filter(|(k, _)| k.verb == verb && k.resource == resource).map(|(_, n)| n).sum()
+    }
+
+    /// Counts all reads, for whoever waits for one.
+    pub fn reading(&self) -> watch::Receiver<u64> {
+        self.lock().read.subscribe()
     }
 
     /// Watches that are open now.
@@ -101,7 +108,12 @@ impl Audit {
     }
 
     pub(crate) fn read(&self, key: ReadKey) {
-        *self.lock().reads.entry(key).or_default() += 1;
+        let mut inner = self.lock();
+        *inner.reads.entry(key).or_default() += 1;
+        let read = inner.read.clone();
+        // Whoever is woken may ask for the counts, so the lock is given back first.
+        drop(inner);
+        read.send_modify(|count| *count += 1);
     }
 
     /// Counts a watch as open until the guard is dropped.

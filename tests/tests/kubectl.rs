@@ -82,12 +82,10 @@ impl Rig {
     /// Waits until so many watches on pools were begun.
     async fn watched(&self, watches: u64) -> Result<()> {
         let begun = || self.service.audit().read_count("watch", &MACHINECONFIGPOOLS.qualified());
-        let until = async {
-            while begun() < watches {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(30), until).await.with_context(|| format!("{} of {watches} watches", begun()))
+        let mut reading = self.service.audit().reading();
+        let until = reading.wait_for(|_| begun() >= watches);
+        let reached = tokio::time::timeout(Duration::from_secs(30), until).await;
+        reached.with_context(|| format!("{} of {watches} watches", begun()))?.map(drop).context("the audit is gone")
     }
 
     fn feed(&self, args: &[&str], manifest: &Value) -> Result<Output> {

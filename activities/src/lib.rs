@@ -11,16 +11,21 @@
 
 pub mod admin_ack;
 mod cache;
+pub mod canary;
 pub mod channel;
 mod cluster;
 pub mod condition;
 mod connect;
+pub mod credentials;
+pub mod deadline;
 pub mod drain;
 #[cfg(test)]
 mod effects;
 mod error;
+pub mod estimate;
 mod floor;
 pub mod graph;
+pub mod health;
 mod ids;
 mod limiter;
 mod link;
@@ -32,12 +37,14 @@ mod register;
 pub mod release;
 mod server_time;
 mod snapshot;
+pub mod target;
 #[cfg(test)]
 mod testing;
 pub mod update;
 pub mod verify;
 pub mod views;
 mod wait;
+pub mod windows;
 
 pub use cluster::{Cluster, FIELD_MANAGER, Patch, Query, Settings};
 pub use connect::{ConnectError, Connection};

@@ -16,6 +16,16 @@ use crate::verify::{CheckHealth, FinalVerification};
 
 /// Registers every activity, to work on `cluster`.
 pub fn register(registry: Registry, cluster: &Arc<Cluster>) -> Registry {
+    let families = [
+        crate::canary::register,
+        crate::credentials::register,
+        crate::deadline::register,
+        crate::estimate::register,
+        crate::health::register,
+        crate::target::register,
+        crate::windows::register,
+    ];
+    let registry = families.iter().fold(registry, |registry, family| family(registry, cluster));
     registry
         .activity::<AcknowledgeGate>(cluster)
         .activity::<AwaitControlPlane>(cluster)

@@ -146,6 +146,11 @@ pub trait Activity: Serialize + DeserializeOwned + Clone + Send + Sync + 'static
     /// What it does in a few words for the logbook, imperative: `pause pool worker`.
     fn summary(&self) -> String;
 
+    /// The exact requests that it makes to the outside, one line each, for a plan; reads are not listed.
+    fn requests(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Makes one attempt.
     fn run(self, cx: ActivityContext<Self::World>) -> impl Future<Output = Result<Self::Output, ActivityError>> + Send;
 

@@ -9,6 +9,7 @@ mod codec;
 pub mod context;
 pub mod control;
 mod event;
+pub mod foresee;
 mod ids;
 pub mod journal;
 mod json;

@@ -68,6 +68,7 @@ pub(crate) struct AttemptSetting {
 }
 
 type RunFn = Arc<dyn Fn(&Json, AttemptSetting) -> Result<AttemptFuture, serde_json::Error> + Send + Sync>;
+type RequestsFn = Arc<dyn Fn(&Json) -> Vec<String> + Send + Sync>;
 type ProbeFn = Arc<dyn Fn(&Json, AttemptSetting) -> Result<ProbeFuture, serde_json::Error> + Send + Sync>;
 
 /// An activity as a binary knows it.
@@ -75,6 +76,7 @@ type ProbeFn = Arc<dyn Fn(&Json, AttemptSetting) -> Result<ProbeFuture, serde_js
 pub(crate) struct ActivityEntry {
     pub(crate) run: RunFn,
     pub(crate) probe: ProbeFn,
+    requests: RequestsFn,
 }
 
 /// The workflows and activities that a binary can run.
@@ -121,8 +123,31 @@ impl Registry {
             let cx = context(&probing, setting);
             Ok(async move { record_probe(activity.probe(cx).await?) }.boxed())
         });
-        self.activities.insert(A::NAME.as_str(), ActivityEntry { run, probe });
+        let requests: RequestsFn = Arc::new(|input| input.to::<A>().map(|activity| activity.requests()).unwrap_or_default());
+        self.activities.insert(A::NAME.as_str(), ActivityEntry { run, probe, requests });
         self
+    }
+
+    /// The exact requests that an activity makes to the outside.
+    pub fn requests(&self, activity: &str, input: &Json) -> Vec<String> {
+        self.activities.get(activity).map(|entry| (entry.requests)(input)).unwrap_or_default()
+    }
+
+    /// Makes one attempt of an activity outside of any run: a look, for a plan. Its clock is the one given.
+    ///
+    /// # Errors
+    /// The activity's own, or that this build does not have it.
+    pub async fn look(&self, activity: &str, input: &Json, clock: Arc<dyn crate::time::Clock>) -> Result<Json, ActivityError> {
+        let unknown = || ActivityError::permanent("unknown-activity", format!("this build has no activity {activity}"));
+        let entry = self.activities.get(activity).ok_or_else(unknown)?;
+        let attempt = crate::activity::Attempt {
+            run: crate::ids::RunId::from_bytes([0; 16]),
+            command: crate::ids::CommandId(0),
+            number: 1,
+        };
+        let setting = AttemptSetting { attempt, clock, progress: Arc::new(|_| {}) };
+        let unreadable = |e| ActivityError::permanent("unreadable-input", format!("the input of {activity} can't be read: {e}"));
+        (entry.run)(input, setting).map_err(unreadable)?.await
     }
 
     /// The registered workflow names, sorted.

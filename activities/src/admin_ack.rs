@@ -8,6 +8,7 @@ use windlass_engine::{Activity, ActivityContext, ActivityError, ActivityName, Ef
 
 use crate::cluster::{Cluster, Patch};
 use crate::release::Minor;
+use crate::requests::patch_line;
 use crate::views::{ClusterVersion, ConfigMap};
 
 /// Where the vendor asks.
@@ -109,6 +110,10 @@ impl Activity for AcknowledgeGate {
         format!("acknowledge {}", self.gate.key)
     }
 
+    fn requests(&self) -> Vec<String> {
+        vec![patch_line::<ConfigMap>(Some(ACKS.0), ACKS.1, &self.patch())]
+    }
+
     async fn run(self, cx: ActivityContext<Cluster>) -> Result<GateAcknowledged, ActivityError> {
         let (gates, acks) = read(cx.world()).await?;
         let key = self.gate.key.clone();
@@ -116,13 +121,11 @@ impl Activity for AcknowledgeGate {
             return Ok(GateAcknowledged { key, already: true });
         }
         self.refuse_other_text(&gates)?;
-        let data = json!({(key.clone()): "true"});
-        let patch = Patch::Merge(json!({"data": data}));
-        match cx.world().patch::<ConfigMap>(Some(ACKS.0), ACKS.1, &patch).await {
+        match cx.world().patch::<ConfigMap>(Some(ACKS.0), ACKS.1, &self.patch()).await {
             Err(error) if error.is_not_found() => {
                 let object = json!({
                     "apiVersion": "v1", "kind": "ConfigMap",
-                    "metadata": {"name": ACKS.1, "namespace": ACKS.0}, "data": data,
+                    "metadata": {"name": ACKS.1, "namespace": ACKS.0}, "data": self.data(),
                 });
                 cx.world().create::<ConfigMap>(Some(ACKS.0), &object).await?;
             }
@@ -133,6 +136,14 @@ impl Activity for AcknowledgeGate {
 }
 
 impl AcknowledgeGate {
+    fn data(&self) -> serde_json::Value {
+        json!({(self.gate.key.clone()): "true"})
+    }
+
+    fn patch(&self) -> Patch {
+        Patch::Merge(json!({"data": self.data()}))
+    }
+
     /// A person attests to a text; if it has changed since, they must see the new one.
     fn refuse_other_text(&self, gates: &BTreeMap<String, String>) -> Result<(), ActivityError> {
         match gates.get(&self.gate.key) {

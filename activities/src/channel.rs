@@ -8,6 +8,7 @@ use crate::cluster::{Cluster, Patch};
 use crate::condition::updates_retrieved;
 use crate::ids::Channel;
 use crate::release::Release;
+use crate::requests::patch_line;
 use crate::views::ClusterVersion;
 use crate::wait::{Wait, wait_for};
 
@@ -37,14 +38,23 @@ impl Activity for SetChannel {
         format!("set the update channel to {}", self.channel)
     }
 
+    fn requests(&self) -> Vec<String> {
+        vec![patch_line::<ClusterVersion>(None, "version", &self.patch())]
+    }
+
     async fn run(self, cx: ActivityContext<Cluster>) -> Result<ChannelSet, ActivityError> {
         let version: ClusterVersion = cx.world().must_get(None, "version").await?;
         let before = Channel::new(version.spec.channel.clone());
         if is_change(&version, &self.channel)? {
-            let patch = Patch::Merge(json!({"spec": {"channel": self.channel}}));
-            cx.world().patch::<ClusterVersion>(None, "version", &patch).await?;
+            cx.world().patch::<ClusterVersion>(None, "version", &self.patch()).await?;
         }
         Ok(ChannelSet { channel: self.channel, before })
+    }
+}
+
+impl SetChannel {
+    fn patch(&self) -> Patch {
+        Patch::Merge(json!({"spec": {"channel": self.channel}}))
     }
 }
 

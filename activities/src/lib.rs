@@ -35,6 +35,7 @@ pub mod preflight;
 pub mod rbac;
 mod register;
 pub mod release;
+mod requests;
 mod server_time;
 mod snapshot;
 pub mod target;

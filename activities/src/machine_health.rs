@@ -7,6 +7,7 @@ use windlass_engine::{Activity, ActivityContext, ActivityError, ActivityName, Ef
 use crate::cluster::{Cluster, Patch, Query};
 use crate::error::CallError;
 use crate::ids::HealthCheckName;
+use crate::requests::patch_line;
 use crate::views::{MachineHealthCheck, View as _};
 
 /// Where machine health checks live.
@@ -96,6 +97,10 @@ impl Activity for PauseHealthCheck {
         format!("pause machine health check {}", self.name)
     }
 
+    fn requests(&self) -> Vec<String> {
+        vec![patch_line::<MachineHealthCheck>(Some(NAMESPACE), self.name.as_str(), &pause("windlass/RUN", None))]
+    }
+
     async fn run(self, cx: ActivityContext<Cluster>) -> Result<HealthCheckPaused, ActivityError> {
         let owner = owner_of(cx.attempt().run);
         let name = self.name.as_str();
@@ -103,14 +108,15 @@ impl Activity for PauseHealthCheck {
         if let Some(by) = check.annotation(PAUSED) {
             return Ok(HealthCheckPaused { ours: by == owner, paused_by: by.to_owned(), name: self.name });
         }
-        let patch = Patch::Merge(json!({"metadata": {
-            "annotations": {PAUSED: owner},
-            // Two who pause at the same moment must not both believe that it was them.
-            "resourceVersion": check.metadata.resource_version,
-        }}));
+        let patch = pause(&owner, check.metadata.resource_version.as_deref());
         cx.world().patch::<MachineHealthCheck>(Some(NAMESPACE), name, &patch).await?;
         Ok(HealthCheckPaused { ours: true, paused_by: owner, name: self.name })
     }
+}
+
+/// Two who pause at the same moment must not both believe that it was them, hence the resource version.
+fn pause(owner: &str, resource_version: Option<&str>) -> Patch {
+    Patch::Merge(json!({"metadata": {"annotations": {PAUSED: owner}, "resourceVersion": resource_version}}))
 }
 
 /// Lets a machine health check go on, if it was this run that paused it.
@@ -147,21 +153,26 @@ impl Activity for ResumeHealthCheck {
         format!("resume machine health check {}", self.name)
     }
 
+    fn requests(&self) -> Vec<String> {
+        vec![patch_line::<MachineHealthCheck>(Some(NAMESPACE), self.name.as_str(), &unpause("windlass/RUN"))]
+    }
+
     async fn run(self, cx: ActivityContext<Cluster>) -> Result<HealthCheckResumed, ActivityError> {
         let owner = owner_of(cx.attempt().run);
         let name = self.name.as_str();
         let found: Option<MachineHealthCheck> = cx.world().get(Some(NAMESPACE), name).await?;
         let outcome = resumption(found.as_ref(), &owner);
         if outcome == HealthCheckResumed::Resumed {
-            let key = format!("/metadata/annotations/{}", PAUSED.replace('/', "~1"));
-            let patch = Patch::Json(json!([
-                {"op": "test", "path": key, "value": owner},
-                {"op": "remove", "path": key},
-            ]));
+            let patch = unpause(&owner);
             cx.world().patch::<MachineHealthCheck>(Some(NAMESPACE), name, &patch).await.map_err(changed_meanwhile)?;
         }
         Ok(outcome)
     }
+}
+
+fn unpause(owner: &str) -> Patch {
+    let key = format!("/metadata/annotations/{}", PAUSED.replace('/', "~1"));
+    Patch::Json(json!([{"op": "test", "path": key, "value": owner}, {"op": "remove", "path": key}]))
 }
 
 fn resumption(check: Option<&MachineHealthCheck>, owner: &str) -> HealthCheckResumed {

@@ -9,6 +9,7 @@ use windlass_engine::{Activity, ActivityContext, ActivityError, ActivityName, Ef
 use crate::cluster::{Cluster, Patch, Query};
 use crate::condition::{Verdict, pool_rolled_out};
 use crate::ids::{PoolName, RenderedConfig};
+use crate::requests::patch_line;
 use crate::snapshot::Snapshot;
 use crate::views::{MachineConfigPool, View as _};
 use crate::wait::{Wait, wait_for};
@@ -104,6 +105,10 @@ impl Activity for PausePool {
         format!("pause pool {}", self.pool)
     }
 
+    fn requests(&self) -> Vec<String> {
+        vec![paused_line(&self.pool, true)]
+    }
+
     async fn run(self, cx: ActivityContext<Cluster>) -> Result<PoolPaused, ActivityError> {
         if self.pool.as_str() == MASTER {
             let message = "pool master must not be paused: the update would wait for it for ever";
@@ -119,8 +124,15 @@ impl Activity for PausePool {
 }
 
 async fn set_paused(cluster: &Cluster, pool: &PoolName, paused: bool) -> Result<MachineConfigPool, ActivityError> {
-    let patch = Patch::Merge(json!({"spec": {"paused": paused}}));
-    Ok(cluster.patch(None, pool.as_str(), &patch).await?)
+    Ok(cluster.patch(None, pool.as_str(), &paused_patch(paused)).await?)
+}
+
+fn paused_patch(paused: bool) -> Patch {
+    Patch::Merge(json!({"spec": {"paused": paused}}))
+}
+
+fn paused_line(pool: &PoolName, paused: bool) -> String {
+    patch_line::<MachineConfigPool>(None, pool.as_str(), &paused_patch(paused))
 }
 
 /// Lets a pool go: its nodes begin to drain and reboot.
@@ -147,6 +159,10 @@ impl Activity for ReleasePool {
 
     fn summary(&self) -> String {
         format!("unpause pool {}: its nodes drain and reboot", self.pool)
+    }
+
+    fn requests(&self) -> Vec<String> {
+        vec![paused_line(&self.pool, false)]
     }
 
     async fn run(self, cx: ActivityContext<Cluster>) -> Result<PoolReleased, ActivityError> {
@@ -204,6 +220,10 @@ impl Activity for ReturnPool {
 
     fn summary(&self) -> String {
         format!("unpause pool {} if that reboots nothing", self.pool)
+    }
+
+    fn requests(&self) -> Vec<String> {
+        vec![paused_line(&self.pool, false)]
     }
 
     async fn run(self, cx: ActivityContext<Cluster>) -> Result<PoolReturned, ActivityError> {

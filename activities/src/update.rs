@@ -10,6 +10,7 @@ use crate::cluster::{Cluster, Patch};
 use crate::condition::{Verdict, control_plane_done};
 use crate::machine_health::changed_meanwhile;
 use crate::release::Release;
+use crate::requests::patch_line;
 use crate::snapshot::Snapshot;
 use crate::views::{ClusterVersion, HistoryEntry};
 use crate::wait::{Wait, wait_for};
@@ -118,6 +119,10 @@ impl Activity for RequestUpdate {
 
     fn summary(&self) -> String {
         format!("ask the cluster to update to {} ({})", self.release.version, self.release.digest())
+    }
+
+    fn requests(&self) -> Vec<String> {
+        vec![patch_line::<ClusterVersion>(None, "version", &Patch::Json(self.request(&ClusterVersion::default())))]
     }
 
     async fn run(self, cx: ActivityContext<Cluster>) -> Result<UpdateRequested, ActivityError> {

@@ -1,13 +1,17 @@
 //! What the simulated cluster looks like when it starts.
 
+mod parts;
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::graph::UpdateGraph;
+pub use parts::{AlertShape, Credentials, CredentialsMode, Mirror, NodeSize, Platform, PodRequests};
 
 /// The size, versions and peculiarities of a simulated cluster; together with the scenario it decides everything that happens.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each says one thing about the cluster, as its file does")]
 pub struct ClusterShape {
     /// Feeds every random choice.
     pub seed: u64,
@@ -19,10 +23,26 @@ pub struct ClusterShape {
     pub version: String,
     /// The channel that the cluster follows.
     pub channel: String,
+    /// What every node offers.
+    pub node_size: NodeSize,
     /// Application pods on each worker.
     pub workloads_per_node: usize,
+    /// What each of them asks for.
+    pub pod_requests: PodRequests,
+    /// Pods that nothing would recreate, one on each of so many workers.
+    pub bare_pods: usize,
+    /// Pods whose data lies on the local disk of their node, one on each of so many workers.
+    pub local_volumes: usize,
+    /// Pods that may run on one node alone, one on each of so many workers.
+    pub pinned_pods: usize,
+    /// Deployments of one replica whose budget asks for one, so that their pod can't be evicted.
+    pub single_replicas: usize,
+    /// Pods that two budgets select, which no eviction gets past.
+    pub doubly_guarded: usize,
     /// Minutes that a worker may be NotReady before its health check deletes the machine; none means no health checks.
     pub health_check_minutes: Option<u32>,
+    /// Whether NodeHealthChecks watch the workers, too.
+    pub node_health_checks: bool,
     /// Days until the kube-apiserver-to-kubelet signer ends.
     pub signer_days: i64,
     /// Gates that a person must acknowledge, by the minor version on which they appear.
@@ -35,6 +55,19 @@ pub struct ClusterShape {
     pub not_upgradeable: Vec<Objection>,
     /// Whether somebody took an object out of the hands of the version operator.
     pub overrides: bool,
+    /// What it runs on.
+    pub platform: Platform,
+    /// Where components get their cloud credentials from.
+    pub credentials: Credentials,
+    /// Whether nothing beyond the cluster's own network can be reached: no update service but `spec.upstream`, no signatures but
+    /// those in ConfigMaps.
+    pub disconnected: bool,
+    /// Where images are pulled from instead.
+    pub mirrors: Vec<Mirror>,
+    /// Alerts that fire for reasons of their own.
+    pub alerts: Vec<AlertShape>,
+    /// Whether the API goes away for a moment whenever a control-plane node reboots; with a single one it always does.
+    pub api_outage_on_master_reboot: bool,
     /// How long things take.
     pub timing: Timing,
     /// What the update service knows; none derives an EUS-to-EUS graph from `version`.
@@ -138,8 +171,16 @@ impl Default for ClusterShape {
             pools: vec![PoolShape::new("worker", 4), PoolShape::new("infra", 2)],
             version: "4.16.21".into(),
             channel: "stable-4.16".into(),
+            node_size: NodeSize::default(),
             workloads_per_node: 8,
+            pod_requests: PodRequests::default(),
+            bare_pods: 0,
+            local_volumes: 0,
+            pinned_pods: 0,
+            single_replicas: 0,
+            doubly_guarded: 0,
             health_check_minutes: Some(5),
+            node_health_checks: false,
             signer_days: 250,
             admin_gates: vec![AdminGate::api_removals(17)],
             removed_apis: vec![RemovedApi {
@@ -155,6 +196,12 @@ impl Default for ClusterShape {
             }],
             not_upgradeable: vec![],
             overrides: false,
+            platform: Platform::default(),
+            credentials: Credentials::default(),
+            disconnected: false,
+            mirrors: vec![],
+            alerts: vec![],
+            api_outage_on_master_reboot: false,
             timing: Timing::default(),
             graph: None,
         }

@@ -29,12 +29,18 @@ pub fn start(shape: ClusterShape, world: Vec<WorldFault>) -> Sim {
 
 /// Sends a merge patch and returns the object.
 pub async fn patch(sim: &Sim, path: &str, body: Value) -> Value {
+    send(sim, Method::PATCH, path, Some(body)).await
+}
+
+/// Sends a request that must succeed, and returns what comes back.
+pub async fn send(sim: &Sim, method: Method, path: &str, body: Option<Value>) -> Value {
+    let media = if method == Method::PATCH { "application/merge-patch+json" } else { "application/json" };
     let request = Request::builder()
-        .method(Method::PATCH)
+        .method(method)
         .uri(path)
-        .header("content-type", "application/merge-patch+json")
+        .header("content-type", media)
         .header("user-agent", "test")
-        .body(Full::from(body.to_string()))
+        .body(Full::from(body.map_or_else(String::new, |b| b.to_string())))
         .expect("a request");
     let reply = sim.service().handle(request).await.expect("a reply");
     let status = reply.status();

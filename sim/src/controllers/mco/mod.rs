@@ -1,6 +1,8 @@
 //! The machine-config operator: renders pools, and takes their nodes through drain, new image, reboot.
 
+mod configs;
 mod drain;
+mod membership;
 mod operator;
 mod pool;
 mod update;
@@ -9,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::ledger::Disruption;
 use super::mirror::News;
@@ -18,9 +20,10 @@ use crate::rng::Rng;
 use crate::store::resources::{CLUSTEROPERATORS, CONFIGMAPS, MACHINECONFIGPOOLS, MACHINECONFIGS, NODES};
 use crate::world::config::MCO_IMAGES;
 use crate::world::graph::Release;
-use crate::world::json::{annotate, name, text};
+use crate::world::json::{Said, annotate, name, set_condition, text};
 use crate::world::nodes::mco;
-use crate::world::pools::{RELEASE, configuration, rendered_name, rendered_object, selected};
+use crate::world::pools::{RELEASE, configuration, rendered_name, rendered_object, selected, spell_out_conditions};
+use membership::Membership;
 use update::NodeUpdate;
 
 /// Seconds during which a pool's status still shows the old green after a new config was rendered.
@@ -30,6 +33,7 @@ const STALE_SECONDS: std::ops::Range<u64> = 10..60;
 pub(super) struct Mco {
     rng: Rng,
     pools: BTreeMap<String, PoolState>,
+    membership: Membership,
     /// Nodes that are being updated.
     updates: BTreeMap<String, NodeUpdate>,
 }
@@ -37,6 +41,9 @@ pub(super) struct Mco {
 /// What the operator remembers of a pool.
 #[derive(Debug, Default)]
 struct PoolState {
+    uid: Value,
+    /// `spec.machineConfigSelector` and `spec.nodeSelector`, as they were seen last.
+    selectors: [Value; 2],
     /// The config that the pool rendered last, as far as the node controller has seen.
     target: String,
     /// When the next config is rendered.
@@ -47,7 +54,7 @@ struct PoolState {
 
 impl Mco {
     pub(super) fn new(rng: Rng) -> Self {
-        Self { rng, pools: BTreeMap::new(), updates: BTreeMap::new() }
+        Self { rng, pools: BTreeMap::new(), membership: Membership::default(), updates: BTreeMap::new() }
     }
 }
 
@@ -64,11 +71,13 @@ impl Controller for Mco {
     fn reconcile(&mut self, cx: &mut Cx<'_>) -> Option<DateTime<Utc>> {
         let release = release(cx);
         let pools = cx.store.list(&MACHINECONFIGPOOLS);
-        if cx.news.of(&MACHINECONFIGS) || cx.news.of(&CONFIGMAPS) || self.pools.is_empty() {
+        let reshaped = self.forget_deleted(cx, &pools) | self.meet_new(&pools);
+        if cx.news.of(&MACHINECONFIGS) || cx.news.of(&CONFIGMAPS) || reshaped {
             self.plan_renders(cx, &pools, &release);
+            configs::judge_nodes(cx);
         }
         self.render_due(cx, &pools, &release);
-        let touched = touched_pools(cx, &pools);
+        let touched = self.membership.follow(cx, &pools, reshaped);
         for pool in &pools {
             self.follow(cx, pool, &touched);
         }
@@ -90,30 +99,52 @@ fn find_release(cx: &Cx<'_>, version: &str) -> Release {
     cx.shared.graph.release(version).cloned().unwrap_or_else(|| Release { version: version.to_owned(), channels: vec![] })
 }
 
-/// The pools of the nodes that changed.
-fn touched_pools(cx: &Cx<'_>, pools: &[Arc<Value>]) -> BTreeSet<String> {
-    let mut touched = BTreeSet::new();
-    for node in &cx.news.nodes {
-        match cx.mirror.nodes.get(node) {
-            Some(object) => touched.extend(pool::pool_of(pools, object).map(str::to_owned)),
-            // A node that went may have been in any pool.
-            None => touched.extend(pools.iter().map(|p| name(p).to_owned())),
-        }
-    }
-    touched
+fn selectors(pool: &Value) -> [Value; 2] {
+    ["machineConfigSelector", "nodeSelector"].map(|key| pool["spec"][key].clone())
 }
 
 impl Mco {
+    /// Forgets pools that are gone, and lets what they rendered go with them; says whether there was one.
+    fn forget_deleted(&mut self, cx: &Cx<'_>, pools: &[Arc<Value>]) -> bool {
+        let lives = |state: &PoolState| pools.iter().any(|p| p["metadata"]["uid"] == state.uid);
+        let gone: Vec<Value> = self.pools.values().filter(|s| !lives(s)).map(|s| s.uid.clone()).collect();
+        self.pools.retain(|_, state| !gone.contains(&state.uid));
+        for uid in &gone {
+            configs::collect(cx, uid);
+        }
+        !gone.is_empty()
+    }
+
+    /// Takes note of pools that are new or select otherwise than before; says whether there was one.
+    fn meet_new(&mut self, pools: &[Arc<Value>]) -> bool {
+        let mut met = false;
+        for pool in pools {
+            let state = self.pools.entry(name(pool).to_owned()).or_default();
+            let selectors = selectors(pool);
+            if state.uid != pool["metadata"]["uid"] {
+                state.uid = pool["metadata"]["uid"].clone();
+                text(pool, "/spec/configuration/name").clone_into(&mut state.target);
+            } else if state.selectors == selectors {
+                continue;
+            }
+            state.selectors = selectors;
+            met = true;
+        }
+        met
+    }
+
     /// Notices pools whose sources or templates changed.
     fn plan_renders(&mut self, cx: &Cx<'_>, pools: &[Arc<Value>], release: &Release) {
         let configs = cx.store.list(&MACHINECONFIGS);
         for pool in pools {
             let sources = selected(&pool["spec"]["machineConfigSelector"], configs.iter().map(|mc| &**mc));
-            let wanted = rendered_name(name(pool), &sources, release);
-            let state = self.pools.entry(name(pool).to_owned()).or_default();
-            if state.target.is_empty() {
-                text(pool, "/spec/configuration/name").clone_into(&mut state.target);
+            let Some(state) = self.pools.get_mut(name(pool)) else { continue };
+            show_render(cx, pool, sources.len());
+            if sources.is_empty() {
+                state.render_at = None;
+                continue;
             }
+            let wanted = rendered_name(name(pool), &sources, release);
             if wanted == text(pool, "/spec/configuration/name") {
                 state.render_at = None;
             } else if state.render_at.is_none() {
@@ -131,7 +162,7 @@ impl Mco {
             }
             let configs = cx.store.list(&MACHINECONFIGS);
             let mut rendered = rendered_object(pool, configs.iter().map(|mc| &**mc), release);
-            rendered["metadata"]["ownerReferences"] = serde_json::json!([{
+            rendered["metadata"]["ownerReferences"] = json!([{
                 "apiVersion": "machineconfiguration.openshift.io/v1", "kind": "MachineConfigPool", "name": name(pool),
                 "uid": pool["metadata"]["uid"], "controller": true, "blockOwnerDeletion": true }]);
             let sources = selected(&pool["spec"]["machineConfigSelector"], configs.iter().map(|mc| &**mc));
@@ -147,8 +178,10 @@ impl Mco {
         let Some(state) = self.pools.get_mut(pool_name) else { return };
         let target = text(pool, "/spec/configuration/name");
         if state.target != target {
+            // A pool that never had a config has no green to be stale.
+            let delay = if state.target.is_empty() { 1..5 } else { STALE_SECONDS };
             target.clone_into(&mut state.target);
-            state.sync_at = Some(cx.in_seconds(self.rng.range(STALE_SECONDS)));
+            state.sync_at = Some(cx.in_seconds(self.rng.range(delay)));
         } else if state.sync_at.is_none() {
             let respecified = pool["metadata"]["generation"] != pool["status"]["observedGeneration"];
             if respecified || touched.contains(pool_name) {
@@ -164,8 +197,17 @@ impl Mco {
     fn sync(&mut self, cx: &mut Cx<'_>, pool_name: &str) {
         let pools = cx.store.list(&MACHINECONFIGPOOLS);
         let Some(pool) = pools.iter().find(|p| name(p) == pool_name) else { return };
+        if text(pool, "/spec/configuration/name").is_empty() {
+            return;
+        }
         let nodes = pool::nodes_of(&pools, pool_name, &cx.mirror.nodes);
-        cx.modify(&MACHINECONFIGPOOLS, None, pool_name, |p| pool::write_status(p, &nodes, cx.now));
+        let certificates = pools.iter().map(|p| &p["status"]["certExpirys"]).find(|c| c.is_array());
+        cx.modify(&MACHINECONFIGPOOLS, None, pool_name, |p| {
+            pool::write_status(p, &nodes, cx.now);
+            if let (Value::Null, Some(known)) = (&p["status"]["certExpirys"], certificates) {
+                p["status"]["certExpirys"] = known.clone();
+            }
+        });
         if pool["spec"]["paused"] == true {
             return;
         }
@@ -204,4 +246,19 @@ impl Mco {
             }
         }
     }
+}
+
+/// Says whether a pool's sources could be rendered: a selector that selects nothing is an error.
+fn show_render(cx: &Cx<'_>, pool: &Value, sources: usize) {
+    let said = if sources > 0 {
+        Said::no()
+    } else {
+        let why = "no MachineConfigs found matching selector";
+        Said::new("True", "", format!("Failed to render configuration for pool {}: {why}", name(pool)))
+    };
+    cx.modify(&MACHINECONFIGPOOLS, None, name(pool), |p| {
+        set_condition(p, "RenderDegraded", &said, cx.now);
+        pool::show_degraded(p, cx.now);
+        spell_out_conditions(p);
+    });
 }

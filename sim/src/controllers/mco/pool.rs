@@ -6,18 +6,32 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use crate::world::json::{Said, annotation, cordoned, label, name, node_ready, selects, set_condition, text};
+use crate::world::json::{Said, annotation, condition_is, cordoned, label, name, node_ready, selects, set_condition, text};
 use crate::world::nodes::mco;
 use crate::world::pools::spell_out_conditions;
 
-/// The pool of a node: a custom pool wins over `worker`, and `master` over everything.
+/// The pools that select a node.
+pub(super) fn pools_selecting<'a>(pools: &'a [Arc<Value>], node: &Value) -> Vec<&'a str> {
+    // A pool without a selector selects nothing.
+    let selecting = |p: &&Arc<Value>| {
+        let selector = &p["spec"]["nodeSelector"];
+        selector.is_object() && selects(selector, &node["metadata"]["labels"])
+    };
+    pools.iter().filter(selecting).map(|p| name(p)).collect()
+}
+
+/// The pool of a node: a custom pool wins over `worker`, and `master` over everything; a node that two custom pools select has none.
 pub(super) fn pool_of<'a>(pools: &'a [Arc<Value>], node: &Value) -> Option<&'a str> {
-    let selecting = pools.iter().filter(|p| selects(&p["spec"]["nodeSelector"], &node["metadata"]["labels"])).map(|p| name(p));
-    selecting.min_by_key(|pool| match *pool {
-        "master" => 0,
-        "worker" => 2,
-        _ => 1,
-    })
+    let selecting = pools_selecting(pools, node);
+    if let Some(master) = selecting.iter().find(|p| **p == "master") {
+        return Some(master);
+    }
+    let custom: Vec<&str> = selecting.iter().copied().filter(|p| *p != "worker").collect();
+    match custom.as_slice() {
+        [] => selecting.first().copied(),
+        [one] => Some(one),
+        [..] => None,
+    }
 }
 
 /// The nodes of a pool.
@@ -89,24 +103,28 @@ pub(super) fn write_status(pool: &mut Value, nodes: &[&Value], now: DateTime<Utc
     };
     let reports: Vec<String> =
         failing.iter().map(|n| format!("Node {} is reporting: \"{}\"", name(n), annotation(n, &mco("reason")))).collect();
-    let (node_degraded, degraded) = if failing.is_empty() {
-        (Said::no(), Said::no())
+    let node_degraded = if failing.is_empty() {
+        Said::no()
     } else {
         let reason = format!("{} nodes are reporting degraded status on sync", failing.len());
-        (Said::new("True", reason, reports.join(", ")), Said::yes())
+        Said::new("True", reason, reports.join(", "))
     };
-    for (kind, said) in
-        [("Updated", is_updated), ("Updating", is_updating), ("NodeDegraded", node_degraded), ("Degraded", degraded)]
-    {
+    for (kind, said) in [("Updated", is_updated), ("Updating", is_updating), ("NodeDegraded", node_degraded)] {
         set_condition(pool, kind, &said, now);
     }
+    show_degraded(pool, now);
     spell_out_conditions(pool);
+}
+
+/// Writes the condition that sums up why a pool is degraded.
+pub(super) fn show_degraded(pool: &mut Value, now: DateTime<Utc>) {
+    let degraded = ["RenderDegraded", "NodeDegraded"].iter().any(|kind| condition_is(pool, kind, "True"));
+    set_condition(pool, "Degraded", &if degraded { Said::yes() } else { Said::no() }, now);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::world::json::condition_is;
 
     fn node(name: &str, zone: &str, config: &str, ready: bool, cordoned: bool) -> Value {
         json!({
@@ -130,6 +148,26 @@ mod tests {
         check(&[fresh("a", "1"), node("b", "1", "r0", true, true)], 1, &[]);
         check(&[fresh("a", "1"), node("b", "1", "r1", false, false)], 1, &[]);
         check(&[fresh("a", "1"), node("b", "1", "r1", true, false)], 1, &["a"]);
+    }
+
+    #[test]
+    fn a_node_is_in_one_pool_or_in_none() {
+        let pool =
+            |name: &str, selector: Value| Arc::new(json!({ "metadata": { "name": name }, "spec": { "nodeSelector": selector } }));
+        let role = |role: &str| json!({ "matchLabels": { role: "" } });
+        let mut pools: Vec<Arc<Value>> = ["master", "worker", "canary", "gpu"].iter().map(|p| pool(p, role(p))).collect();
+        pools.push(pool("unfinished", Value::Null));
+        for (labels, expected) in [
+            (&["worker"][..], Some("worker")),
+            (&["worker", "canary"], Some("canary")),
+            (&["canary"], Some("canary")),
+            (&["worker", "canary", "gpu"], None),
+            (&["master", "worker", "canary", "gpu"], Some("master")),
+            (&[], None),
+        ] {
+            let labels_of: serde_json::Map<String, Value> = labels.iter().map(|l| ((*l).to_owned(), json!(""))).collect();
+            assert_eq!(pool_of(&pools, &json!({ "metadata": { "labels": labels_of } })), expected, "{labels:?}");
+        }
     }
 
     #[test]

@@ -3,13 +3,14 @@
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
+use super::configs::{self, Change};
 use super::drain::Drain;
 use crate::controllers::hosts::{add_taint, remove_taints};
 use crate::controllers::{Cx, minutes};
 use crate::rng::Rng;
 use crate::store::resources::NODES;
 use crate::world::graph::Release;
-use crate::world::json::{annotate, cordoned, node_ready};
+use crate::world::json::{annotate, annotation, cordoned, node_ready};
 use crate::world::nodes::mco;
 
 /// The taint that goes with a cordon.
@@ -62,11 +63,7 @@ impl NodeUpdate {
             return false;
         }
         match self.phase {
-            Phase::Told(_) => {
-                let drain = format!("drain-{}", self.target);
-                set(cx, node, &[("state", "Working"), ("reason", ""), ("desiredDrain", &drain)]);
-                self.phase = Phase::Asked(cx.in_seconds(rng.range(1..4)));
-            }
+            Phase::Told(_) => return self.weigh(cx, node, rng),
             Phase::Asked(_) => {
                 cordon(cx, node);
                 self.phase = Phase::Draining(Drain::new(cx.now));
@@ -95,6 +92,37 @@ impl NodeUpdate {
         false
     }
 
+    /// Looks at what the new config changes; says whether the node is done with it.
+    fn weigh(&mut self, cx: &mut Cx<'_>, node: &str, rng: &mut Rng) -> bool {
+        let current = cx.mirror.nodes.get(node).map_or_else(String::new, |n| annotation(n, &mco("currentConfig")).to_owned());
+        match configs::change(cx, &current, &self.target) {
+            Change::Missing(config) => {
+                set(cx, node, &[("state", "Degraded"), ("reason", &configs::not_found(&config))]);
+                return true;
+            }
+            Change::Rename => {
+                set(cx, node, &[("state", "Working"), ("reason", "")]);
+                self.phase = Phase::Settling(cx.in_seconds(rng.range(1..4)));
+            }
+            // There is nowhere for the pods of a single node to go.
+            Change::Reboot if cx.shared.shape.control_plane == 1 => {
+                set(cx, node, &[("state", "Working"), ("reason", "")]);
+                self.write(cx, rng);
+            }
+            Change::Reboot => {
+                let drain = format!("drain-{}", self.target);
+                set(cx, node, &[("state", "Working"), ("reason", ""), ("desiredDrain", &drain)]);
+                self.phase = Phase::Asked(cx.in_seconds(rng.range(1..4)));
+            }
+        }
+        false
+    }
+
+    fn write(&mut self, cx: &Cx<'_>, rng: &mut Rng) {
+        let takes = minutes(rng.lognormal(cx.shared.shape.timing.write_minutes, SIGMA));
+        self.phase = Phase::Writing(cx.now + takes);
+    }
+
     fn drain(&mut self, cx: &mut Cx<'_>, node: &str, mut drain: Drain, rng: &mut Rng) {
         // Somebody else's uncordon is undone.
         if cx.mirror.nodes.get(node).is_some_and(|n| !cordoned(n)) {
@@ -103,8 +131,7 @@ impl NodeUpdate {
         if drain.ask(cx, node) {
             let applied = format!("drain-{}", self.target);
             set(cx, node, &[("lastAppliedDrain", &applied), ("state", "Working"), ("reason", "")]);
-            let write = minutes(rng.lognormal(cx.shared.shape.timing.write_minutes, SIGMA));
-            self.phase = Phase::Writing(cx.now + write);
+            self.write(cx, rng);
             return;
         }
         if drain.is_overdue(cx.now) {

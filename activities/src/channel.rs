@@ -86,6 +86,9 @@ pub struct AwaitUpdatesRetrieved {
     /// The release that must be offered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offers: Option<Release>,
+    /// Risks that a person accepted by name: the release counts as offered with these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accepted_risks: Vec<String>,
 }
 
 /// What a channel offers.
@@ -105,13 +108,15 @@ impl Activity for AwaitUpdatesRetrieved {
 
     fn summary(&self) -> String {
         match &self.offers {
-            Some(release) => format!("wait until channel {} offers {}", self.channel, release.version),
+            Some(release) => format!("wait until channel {} offers {}", self.channel, release.title()),
             None => format!("wait until the updates of channel {} are read", self.channel),
         }
     }
 
     async fn run(self, cx: ActivityContext<Cluster>) -> Result<UpdatesRetrieved, ActivityError> {
-        let judge = |snapshot: &crate::snapshot::Snapshot| updates_retrieved(snapshot, &self.channel, self.offers.as_ref());
+        let judge = |snapshot: &crate::snapshot::Snapshot| {
+            updates_retrieved(snapshot, &self.channel, self.offers.as_ref(), &self.accepted_risks)
+        };
         let seen = wait_for(&cx, Wait::default(), judge).await?;
         let recommended = seen.snapshot.version().into_iter().flat_map(ClusterVersion::recommended);
         let recommended = recommended.map(|release| release.version.clone()).collect();

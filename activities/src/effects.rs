@@ -35,7 +35,7 @@ fn gate() -> AcknowledgeGate {
 
 fn request(server: &Server) -> RequestUpdate {
     let version = serde_json::from_value(server.read(VERSIONS, "version")).unwrap();
-    RequestUpdate { release: release("4.17.9"), seen: UpdateState::of(&version) }
+    RequestUpdate { release: release("4.17.9"), seen: UpdateState::of(&version), accepted_risks: Vec::new() }
 }
 
 /// Runs an activity whose goal may simply be stated again, with its first write failing, until it ends well.

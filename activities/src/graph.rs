@@ -1,6 +1,6 @@
 //! The update graph: which release may follow which, as the update service serves it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kube::{Client, Config};
 use semver::Version;
@@ -11,6 +11,7 @@ use crate::error::Call;
 use crate::ids::Channel;
 use crate::link::Source;
 use crate::release::{Minor, Release};
+use crate::views::ConditionalRisk;
 
 /// The vendor's own update service, asked when the cluster names no other.
 const DEFAULT_UPSTREAM: &str = "https://api.openshift.com/api/upgrades_info/v1/graph";
@@ -34,7 +35,7 @@ struct GraphNode {
 #[serde(default)]
 struct ConditionalEdges {
     edges: Vec<NamedEdge>,
-    risks: Vec<Risk>,
+    risks: Vec<ConditionalRisk>,
 }
 
 #[derive(Clone, PartialEq, Debug, Deserialize)]
@@ -43,10 +44,22 @@ struct NamedEdge {
     to: String,
 }
 
-#[derive(Clone, PartialEq, Debug, Default, Deserialize)]
-#[serde(default)]
-struct Risk {
-    name: String,
+/// Which edges that carry risks may be used.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Allowed<'a> {
+    /// Versions that the cluster itself recommends from where it is.
+    pub judged: &'a [Version],
+    /// Risks that a person accepted by name; they count on every hop.
+    pub accepted: &'a [String],
+}
+
+/// A release that another one may be updated to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Successor {
+    /// The release.
+    pub release: Release,
+    /// What may go wrong; empty for a plain edge.
+    pub risks: Vec<ConditionalRisk>,
 }
 
 /// A way through the graph.
@@ -88,51 +101,88 @@ fn advice_text(advice: &[String]) -> String {
 
 impl UpdateGraph {
     /// The way over the minor release between: the newest one that leads on, then the newest that it leads to.
-    /// Conditional edges count only from `from` to the versions in `judged`.
-    pub fn two_hops(&self, from: &Version, target: Minor, judged: &[Version]) -> Result<Path, NoPath> {
+    /// What the cluster judged counts only for the first hop.
+    pub fn two_hops(&self, from: &Version, target: Minor, allowed: Allowed<'_>) -> Result<Path, NoPath> {
         let start = self.index_of(from).ok_or_else(|| NoPath::UnknownStart { from: from.clone() })?;
         let between = Minor { minor: target.minor.saturating_sub(1), ..target };
-        if let Some((first, second)) = self.way(start, between, target, judged) {
+        if let Some((first, second)) = self.way(start, between, target, allowed) {
             let releases = vec![self.release(first), self.release(second)];
-            let notes = self.passed_over(from, &releases[0].version, between, judged);
+            let mut notes = self.passed_over(from, &releases[0].version, between, allowed);
+            notes.extend(self.overruled(start, first, allowed.judged));
+            notes.extend(self.overruled(first, second, &[]));
             return Ok(Path { releases, notes });
         }
-        Err(NoPath::NoEdges { from: from.clone(), target, advice: self.advice(start, between, target, judged) })
+        Err(NoPath::NoEdges { from: from.clone(), target, advice: self.advice(start, between, target, allowed) })
     }
 
-    fn way(&self, start: usize, between: Minor, target: Minor, judged: &[Version]) -> Option<(usize, usize)> {
-        let first_hops = self.next(start, between, judged);
-        first_hops.into_iter().find_map(|first| Some((first, *self.next(first, target, &[]).first()?)))
+    /// Every release that a release may be updated to, newest first.
+    pub fn successors(&self, from: &Version) -> Vec<Successor> {
+        let Some(start) = self.index_of(from) else { return Vec::new() };
+        let plain = self.edges.iter().filter(|(begin, end)| *begin == start && *end < self.nodes.len());
+        let mut found: BTreeMap<usize, Vec<ConditionalRisk>> = plain.map(|(_, end)| (*end, Vec::new())).collect();
+        for (end, risks) in self.conditional_from(start) {
+            found.entry(end).or_default().extend(risks.into_iter().cloned());
+        }
+        let mut successors: Vec<Successor> =
+            found.into_iter().map(|(end, risks)| Successor { release: self.release(end), risks }).collect();
+        successors.sort_by(|a, b| b.release.version.cmp(&a.release.version));
+        successors
+    }
+
+    /// Every release, whether an edge leads to it or not.
+    pub fn releases(&self) -> impl Iterator<Item = Release> {
+        (0..self.nodes.len()).map(|index| self.release(index))
+    }
+
+    /// The names of all risks.
+    pub fn risk_names(&self) -> BTreeSet<&str> {
+        self.conditional_edges.iter().flat_map(|group| &group.risks).map(|risk| risk.name.as_str()).collect()
+    }
+
+    fn way(&self, start: usize, between: Minor, target: Minor, allowed: Allowed<'_>) -> Option<(usize, usize)> {
+        let first_hops = self.next(start, between, allowed);
+        let later = Allowed { judged: &[], ..allowed };
+        first_hops.into_iter().find_map(|first| Some((first, *self.next(first, target, later).first()?)))
     }
 
     /// The successors of a release within a minor, newest first.
-    fn next(&self, from: usize, minor: Minor, judged: &[Version]) -> Vec<usize> {
+    fn next(&self, from: usize, minor: Minor, allowed: Allowed<'_>) -> Vec<usize> {
         let plain = self.edges.iter().filter(|(begin, _)| *begin == from).map(|(_, end)| *end);
-        let conditional = self.conditional_from(from).map(|(end, _)| end);
-        let allowed = conditional.filter(|end| self.nodes.get(*end).is_some_and(|node| judged.contains(&node.version)));
-        let mut next: Vec<usize> = plain.chain(allowed).filter(|end| self.minor(*end) == Some(minor)).collect();
+        let usable = |(end, risks): &(usize, Vec<&ConditionalRisk>)| {
+            self.nodes.get(*end).is_some_and(|node| allowed.judged.contains(&node.version))
+                || (!risks.is_empty() && risks.iter().all(|risk| allowed.accepted.contains(&risk.name)))
+        };
+        let conditional = self.conditional_from(from).into_iter().filter(usable).map(|(end, _)| end);
+        let mut next: Vec<usize> = plain.chain(conditional).filter(|end| self.minor(*end) == Some(minor)).collect();
         next.sort_by(|a, b| self.nodes[*b].version.cmp(&self.nodes[*a].version));
         next.dedup();
         next
     }
 
-    fn conditional_from(&self, from: usize) -> impl Iterator<Item = (usize, &[Risk])> {
+    /// The releases that edges with risks lead to; the risks of one edge may stand in several groups.
+    fn conditional_from(&self, from: usize) -> BTreeMap<usize, Vec<&ConditionalRisk>> {
         let name = self.nodes.get(from).map(|node| node.version.to_string()).unwrap_or_default();
-        self.conditional_edges.iter().flat_map(move |group| {
-            let name = name.clone();
-            let ends = group.edges.iter().filter(move |edge| edge.from == name);
-            ends.filter_map(|edge| Some((self.index_of(&edge.to.parse().ok()?)?, group.risks.as_slice())))
-        })
+        let mut found: BTreeMap<usize, Vec<&ConditionalRisk>> = BTreeMap::new();
+        for group in &self.conditional_edges {
+            for edge in group.edges.iter().filter(|edge| edge.from == name) {
+                if let Some(end) = edge.to.parse().ok().and_then(|version| self.index_of(&version)) {
+                    found.entry(end).or_default().extend(&group.risks);
+                }
+            }
+        }
+        found
     }
 
     /// Newer releases of the first hop that were not chosen because their edges carry risks.
-    fn passed_over(&self, from: &Version, chosen: &Version, between: Minor, judged: &[Version]) -> Vec<String> {
+    fn passed_over(&self, from: &Version, chosen: &Version, between: Minor, allowed: Allowed<'_>) -> Vec<String> {
         let mut risky: BTreeMap<&Version, Vec<&str>> = BTreeMap::new();
         let start = self.index_of(from).unwrap_or(usize::MAX);
         for (end, risks) in self.conditional_from(start) {
             let version = &self.nodes[end].version;
-            if self.minor(end) == Some(between) && version > chosen && !judged.contains(version) {
-                risky.entry(version).or_default().extend(risks.iter().map(|risk| risk.name.as_str()));
+            let open = risks.iter().filter(|risk| !allowed.accepted.contains(&risk.name));
+            let open: Vec<&str> = open.map(|risk| risk.name.as_str()).collect();
+            if self.minor(end) == Some(between) && version > chosen && !allowed.judged.contains(version) && !open.is_empty() {
+                risky.entry(version).or_default().extend(open);
             }
         }
         let note = |(version, risks): (&Version, Vec<&str>)| {
@@ -141,10 +191,21 @@ impl UpdateGraph {
         risky.into_iter().map(note).collect()
     }
 
+    /// That an edge is used only because its risks were accepted.
+    fn overruled(&self, from: usize, to: usize, judged: &[Version]) -> Option<String> {
+        let version = &self.nodes.get(to)?.version;
+        let conditional = self.conditional_from(from);
+        let risks = conditional.get(&to).filter(|_| !judged.contains(version) && !self.edges.contains(&(from, to)))?;
+        let names: Vec<&str> = risks.iter().map(|risk| risk.name.as_str()).collect();
+        Some(format!("{version} is used with its risks accepted by name ({})", names.join(", ")))
+    }
+
     /// A later release of the minor that the cluster is at may have the way that the present one lacks.
-    fn advice(&self, start: usize, between: Minor, target: Minor, judged: &[Version]) -> Vec<String> {
+    fn advice(&self, start: usize, between: Minor, target: Minor, allowed: Allowed<'_>) -> Vec<String> {
         let here = self.minor(start).unwrap_or(between);
-        let nearer = self.next(start, here, judged).into_iter().find(|near| self.way(*near, between, target, &[]).is_some());
+        let later = Allowed { judged: &[], ..allowed };
+        let nearer = self.next(start, here, allowed).into_iter();
+        let nearer = nearer.into_iter().find(|near| self.way(*near, between, target, later).is_some());
         let update = nearer.map(|near| format!("update to {} first, from there a path leads on", self.nodes[near].version));
         update.into_iter().collect()
     }
@@ -247,8 +308,9 @@ mod tests {
     fn the_newest_first_hop_that_leads_on_wins() {
         let check = |edges: &[(&str, &str)], conditional: &[(&str, &str, &str)], judged: &[&str], expect: Result<&str, &str>| {
             let judged: Vec<Version> = judged.iter().map(|version| version.parse().unwrap()).collect();
-            let graph = graph(&NODES, edges, conditional);
-            let outcome = graph.two_hops(&"4.16.20".parse().unwrap(), "4.18".parse().unwrap(), &judged);
+            let allowed = Allowed { judged: &judged, accepted: &["SlowDisk".to_owned()] };
+            let outcome =
+                graph(&NODES, edges, conditional).two_hops(&"4.16.20".parse().unwrap(), "4.18".parse().unwrap(), allowed);
             let shown = outcome.map(|path| {
                 let releases: Vec<String> = path.releases.iter().map(|release| release.version.to_string()).collect();
                 [releases, path.notes.iter().map(|note| format!("[{note}]")).collect()].concat().join(" ")
@@ -268,6 +330,21 @@ mod tests {
             Ok("4.17.12 4.18.5 [4.17.13 is newer than 4.17.12 but carries a risk for some clusters (SlowBoot)]"),
         );
         check(&onward, &risky, &["4.17.13"], Ok("4.17.13 4.18.5"));
+        let accepted = [("4.16.20", "4.17.13", "SlowDisk"), ("4.17.13", "4.18.4", "SlowDisk")];
+        check(
+            &plain,
+            &accepted,
+            &[],
+            Ok("4.17.13 4.18.4 [4.17.13 is used with its risks accepted by name (SlowDisk)] \
+                [4.18.4 is used with its risks accepted by name (SlowDisk)]"),
+        );
+        // One of two risks is not accepted, whichever group it stands in.
+        check(
+            &plain,
+            &[accepted[0], risky[0], accepted[1]],
+            &[],
+            Ok("4.17.12 4.18.5 [4.17.13 is newer than 4.17.12 but carries a risk for some clusters (SlowBoot)]"),
+        );
         check(
             &[("4.16.20", "4.17.9")],
             &[],
@@ -285,7 +362,7 @@ mod tests {
     #[test]
     fn a_release_outside_the_graph_is_named() {
         let graph = graph(&["4.17.9"], &[], &[]);
-        let error = graph.two_hops(&"4.16.20".parse().unwrap(), "4.18".parse().unwrap(), &[]).unwrap_err();
+        let error = graph.two_hops(&"4.16.20".parse().unwrap(), "4.18".parse().unwrap(), Allowed::default()).unwrap_err();
         assert_eq!(
             error.to_string(),
             "4.16.20 is not in the channel's graph; choose a channel that has it, or wait until it does"
@@ -296,6 +373,6 @@ mod tests {
     fn an_edge_to_nowhere_is_no_edge() {
         let broken: UpdateGraph =
             serde_json::from_value(json!({"nodes": [{"version": "4.16.20", "payload": "p"}], "edges": [[0, 7]]})).unwrap();
-        assert!(broken.two_hops(&"4.16.20".parse().unwrap(), "4.18".parse().unwrap(), &[]).is_err());
+        assert!(broken.two_hops(&"4.16.20".parse().unwrap(), "4.18".parse().unwrap(), Allowed::default()).is_err());
     }
 }

@@ -72,7 +72,7 @@ const PREFLIGHT: [Permission; 12] = [
 
 /// The permissions that an activity needs; none is known for names that are not activities on clusters.
 pub fn needed_by(activity: &str) -> Option<Vec<Permission>> {
-    let table: [(ActivityName, &[&[Permission]]); 20] = [
+    let table: [(ActivityName, &[&[Permission]]); 24] = [
         (crate::preflight::Preflight::NAME, &[&PREFLIGHT, &READ_GATES]),
         (crate::release::ResolvePath::NAME, &[&[READ_VERSION, on("list", "", "nodes")]]),
         (crate::release::ResolveHop::NAME, &[&[READ_VERSION]]),
@@ -91,6 +91,10 @@ pub fn needed_by(activity: &str) -> Option<Vec<Permission>> {
         (crate::update::AwaitControlPlane::NAME, &[&WAIT]),
         (crate::admin_ack::ReadGates::NAME, &[&[READ_VERSION], &READ_GATES]),
         (crate::admin_ack::AcknowledgeGate::NAME, &[&READ_GATES, &ANSWER_GATES]),
+        (crate::target::ResolveTarget::NAME, &[&[READ_VERSION, on("list", "", "nodes")]]),
+        (crate::target::SetUpstream::NAME, &[&[READ_VERSION, PATCH_VERSION]]),
+        (crate::target::CheckRisks::NAME, &[&[READ_VERSION]]),
+        (crate::target::CheckDisconnected::NAME, &[&READ_MIRRORS]),
         (crate::verify::CheckHealth::NAME, &[&WAIT]),
         (crate::verify::FinalVerification::NAME, &[&WAIT, &[LIST_HEALTH_CHECKS]]),
     ];
@@ -98,6 +102,11 @@ pub fn needed_by(activity: &str) -> Option<Vec<Permission>> {
     Some(permissions.concat())
 }
 
+const READ_MIRRORS: [Permission; 3] = [
+    within("openshift-config-managed", "get", "", "configmaps"),
+    on("list", CONFIG, "imagedigestmirrorsets"),
+    on("list", "operator.openshift.io", "imagecontentsourcepolicies"),
+];
 const HOLD_HEALTH_CHECK: [Permission; 2] =
     [within(MACHINES, "get", MACHINE, "machinehealthchecks"), within(MACHINES, "patch", MACHINE, "machinehealthchecks")];
 const ANSWER_GATES: [Permission; 2] =

@@ -9,7 +9,7 @@ use windlass_engine::{Activity, ActivityContext, ActivityError, ActivityName, Ef
 
 use crate::channel::refuse_unoffered;
 use crate::cluster::{Cluster, Query};
-use crate::graph::{NoPath, UpdateGraph};
+use crate::graph::{Allowed, NoPath, UpdateGraph};
 use crate::ids::Channel;
 use crate::views::{ClusterVersion, Node};
 
@@ -22,7 +22,25 @@ pub struct Release {
     pub image: String,
 }
 
+/// Stands for a version that nobody could tell: no release has it.
+const UNNAMED: Version = Version::new(0, 0, 0);
+
 impl Release {
+    /// A release of which only the image is known; its version reads `0.0.0` until the cluster tells it.
+    pub fn unnamed(image: impl Into<String>) -> Self {
+        Self { version: UNNAMED, image: image.into() }
+    }
+
+    /// Whether the version is known.
+    pub fn is_named(&self) -> bool {
+        self.version != UNNAMED
+    }
+
+    /// What people call it: the version, or the digest while no version is known.
+    pub fn title(&self) -> String {
+        if self.is_named() { self.version.to_string() } else { self.digest().to_owned() }
+    }
+
     /// The image's digest; the whole image if it has none.
     pub fn digest(&self) -> &str {
         self.image.rsplit_once('@').map_or(self.image.as_str(), |(_, digest)| digest)
@@ -98,6 +116,9 @@ pub struct ResolvePath {
     pub channel: Channel,
     /// Where to go.
     pub target: Minor,
+    /// Risks that a person accepted by name: edges that carry only such risks may be used.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accept_risks: Vec<String>,
 }
 
 /// The way of an EUS-to-EUS update.
@@ -148,6 +169,7 @@ impl Activity for ResolvePath {
         };
         match crate::graph::fetch(cx.world(), version.spec.upstream.as_deref(), &query).await {
             Ok((graph, source)) => {
+                self.refuse_unknown_risks(&graph)?;
                 self.along(&version, from, &graph, source).map_err(|error| ActivityError::permanent("no-path", error.to_string()))
             }
             Err(why) => Ok(self.without_graph(&version, from, &why)),
@@ -156,10 +178,21 @@ impl Activity for ResolvePath {
 }
 
 impl ResolvePath {
+    /// A misspelt risk would otherwise be accepted for ever and never used.
+    fn refuse_unknown_risks(&self, graph: &UpdateGraph) -> Result<(), ActivityError> {
+        let known = graph.risk_names();
+        let unknown = self.accept_risks.iter().find(|name| !known.contains(name.as_str()));
+        unknown.map_or(Ok(()), |name| {
+            let known = if known.is_empty() { "none".to_owned() } else { known.into_iter().collect::<Vec<_>>().join(", ") };
+            let message = format!("no update of channel {} carries a risk {name:?} (risks there: {known})", self.channel);
+            Err(ActivityError::permanent("unknown-risk", message))
+        })
+    }
+
     fn along(self, version: &ClusterVersion, from: Release, graph: &UpdateGraph, source: String) -> Result<UpdatePath, NoPath> {
         // A conditional edge from here was judged by the cluster itself; the graph alone can't.
         let judged: Vec<Version> = version.recommended().filter_map(|release| release.version.parse().ok()).collect();
-        let path = graph.two_hops(&from.version, self.target, &judged)?;
+        let path = graph.two_hops(&from.version, self.target, Allowed { judged: &judged, accepted: &self.accept_risks })?;
         let hops = path.releases.into_iter().map(|release| Hop { minor: Minor::of(&release.version), release: Some(release) });
         Ok(UpdatePath { channel: self.channel, from, hops: hops.collect(), source, notes: path.notes })
     }
@@ -168,7 +201,7 @@ impl ResolvePath {
     fn without_graph(self, version: &ClusterVersion, from: Release, why: &str) -> UpdatePath {
         let first = Minor::of(&from.version).plus(1);
         let follows = version.spec.channel == self.channel.as_str();
-        let release = follows.then(|| newest_recommended(version, first)).flatten();
+        let release = follows.then(|| newest_acceptable(version, first, &self.accept_risks)).flatten();
         let hops = vec![Hop { minor: first, release }, Hop { minor: self.target, release: None }];
         let notes = vec![format!(
             "the update graph could not be read ({why}): a release that is not named here is pinned right before its hop, \
@@ -179,7 +212,7 @@ impl ResolvePath {
 }
 
 /// The release that the cluster has, wholly applied.
-fn present(version: &ClusterVersion) -> Result<Release, ActivityError> {
+pub(crate) fn present(version: &ClusterVersion) -> Result<Release, ActivityError> {
     let Some(entry) = version.completed() else {
         let message = "the cluster has not completed any release yet; wait until its installation is done";
         return Err(ActivityError::permanent("not-installed", message));
@@ -208,16 +241,16 @@ fn check_target(from: &Version, target: Minor) -> Result<(), ActivityError> {
     Err(ActivityError::permanent("wrong-target", message))
 }
 
-fn architecture(version: &ClusterVersion, nodes: &[Node]) -> String {
+pub(crate) fn architecture(version: &ClusterVersion, nodes: &[Node]) -> String {
     let multi = version.status.desired.architecture.as_ref().filter(|architecture| !architecture.is_empty());
     let node = || nodes.iter().map(|node| node.status.node_info.architecture.clone()).find(|name| !name.is_empty());
     multi.map(|architecture| architecture.to_lowercase()).or_else(node).unwrap_or_else(|| "amd64".to_owned())
 }
 
-/// The newest release of a minor that the cluster recommends from where it is.
-fn newest_recommended(version: &ClusterVersion, minor: Minor) -> Option<Release> {
+/// The newest release of a minor that the cluster recommends from where it is, or whose risks are all accepted.
+fn newest_acceptable(version: &ClusterVersion, minor: Minor, accepted: &[String]) -> Option<Release> {
     let parsed = version
-        .recommended()
+        .acceptable(accepted)
         .filter_map(|offer| Some(Release { version: offer.version.parse().ok()?, image: offer.image.clone() }));
     parsed.filter(|release| Minor::of(&release.version) == minor).max_by(|a, b| a.version.cmp(&b.version))
 }
@@ -227,6 +260,9 @@ fn newest_recommended(version: &ClusterVersion, minor: Minor) -> Option<Release>
 pub struct ResolveHop {
     /// The minor release.
     pub minor: Minor,
+    /// Risks that a person accepted by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accept_risks: Vec<String>,
 }
 
 impl Activity for ResolveHop {
@@ -241,7 +277,7 @@ impl Activity for ResolveHop {
 
     async fn run(self, cx: ActivityContext<Cluster>) -> Result<Release, ActivityError> {
         let version: ClusterVersion = cx.world().must_get(None, "version").await?;
-        newest_recommended(&version, self.minor).ok_or_else(|| {
+        newest_acceptable(&version, self.minor, &self.accept_risks).ok_or_else(|| {
             let offered: Vec<&str> = version.recommended().map(|release| release.version.as_str()).collect();
             let offered = if offered.is_empty() { "none".to_owned() } else { offered.join(", ") };
             let message = format!(
@@ -281,7 +317,7 @@ mod tests {
         let mut check = |channel: &str, expect: Option<Release>| {
             version(&mut snapshot, |version| version.spec.channel = channel.to_owned());
             let version = snapshot.version().unwrap();
-            let input = ResolvePath { channel: "eus-4.18".into(), target: "4.18".parse().unwrap() };
+            let input = ResolvePath { channel: "eus-4.18".into(), target: "4.18".parse().unwrap(), accept_risks: Vec::new() };
             let path = input.without_graph(version, present(version).unwrap(), "no route");
             assert_eq!(path.hops[0].release, expect);
             assert_eq!(path.hops[1], Hop { minor: "4.18".parse().unwrap(), release: None });

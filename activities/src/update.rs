@@ -100,6 +100,9 @@ pub struct RequestUpdate {
     pub release: Release,
     /// What the cluster was asked to run before.
     pub seen: UpdateState,
+    /// The risks of this update that a person accepted by name, for the record.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accepted_risks: Vec<String>,
 }
 
 /// That the cluster was asked for a release.
@@ -118,7 +121,15 @@ impl Activity for RequestUpdate {
     type Output = UpdateRequested;
 
     fn summary(&self) -> String {
-        format!("ask the cluster to update to {} ({})", self.release.version, self.release.digest())
+        let asked = if self.release.is_named() {
+            format!("ask the cluster to update to {} ({})", self.release.version, self.release.digest())
+        } else {
+            format!("ask the cluster to update to image {}", self.release.image)
+        };
+        match self.accepted_risks.as_slice() {
+            [] => asked,
+            risks => format!("{asked}, with accepted risks {}", risks.join(", ")),
+        }
     }
 
     fn requests(&self) -> Vec<String> {
@@ -205,7 +216,11 @@ impl RequestUpdate {
             let (field, value) = if asked.image.is_empty() { ("version", &asked.version) } else { ("image", &asked.image) };
             operations.push(json!({"op": "test", "path": format!("/spec/desiredUpdate/{field}"), "value": value}));
         }
-        let wish = json!({"version": self.release.version, "image": self.release.image});
+        let wish = if self.release.is_named() {
+            json!({"version": self.release.version, "image": self.release.image})
+        } else {
+            json!({"image": self.release.image})
+        };
         operations.push(json!({"op": "add", "path": "/spec/desiredUpdate", "value": wish}));
         Value::Array(operations)
     }
@@ -239,7 +254,7 @@ impl Activity for AwaitControlPlane {
     type Output = ControlPlaneUpdated;
 
     fn summary(&self) -> String {
-        format!("wait until the control plane is at {}", self.release.version)
+        format!("wait until the control plane is at {}", self.release.title())
     }
 
     async fn run(self, cx: ActivityContext<Cluster>) -> Result<ControlPlaneUpdated, ActivityError> {
@@ -249,11 +264,14 @@ impl Activity for AwaitControlPlane {
         };
         let seen = wait_for(&cx, Wait::default(), judge).await?;
         let entry = seen.snapshot.version().and_then(|version| version.status.history.first());
+        // Now the cluster knows the version of an image that was asked for by digest alone.
+        let told = entry.and_then(|entry| entry.version.parse().ok()).filter(|_| !self.release.is_named());
+        let version = told.unwrap_or(self.release.version);
         Ok(ControlPlaneUpdated {
             started_at: entry.and_then(|entry| entry.started_time).map(Timestamp::from),
             completed_at: entry.and_then(|entry| entry.completion_time).map(Timestamp::from),
             evidence: seen.evidence,
-            release: self.release,
+            release: Release { version, image: self.release.image },
         })
     }
 }
@@ -282,7 +300,7 @@ impl TakeUp {
         let message = format!(
             "the cluster did not take up the update to {} within {} min and stays at {}; \
              look at the cluster-version operator's log, then retry",
-            release.version,
+            release.title(),
             TAKE_UP_LIMIT.as_secs() / 60,
             version.status.desired.version
         );

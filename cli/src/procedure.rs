@@ -77,7 +77,7 @@ impl Procedure {
             asked.parse().map_err(|_| Failure::usage(format!("{asked:?} is no minor release"), "write it as in: --to 4.18"))?;
         let channel = args.channel.clone().map_or_else(|| Channel::new(format!("eus-{target}")), Channel::new);
         let look = Survey { cluster, clock };
-        let path = look.at(ResolvePath { channel: channel.clone(), target }).await?;
+        let path = look.at(ResolvePath { channel: channel.clone(), target, accept_risks: Vec::new() }).await?;
         let pause_days = args.pause_days;
         let survey = EusSurvey {
             cluster: cluster.id().to_string(),

@@ -92,7 +92,7 @@ async fn look_before(ctx: &WorkflowContext, input: &EusUpdate) -> WorkflowResult
 
 /// Pins both releases by digest, and stops if they are no longer those that the plan showed.
 async fn pin_releases(ctx: &WorkflowContext, input: &EusUpdate) -> WorkflowResult<UpdatePath> {
-    let path = ctx.run(ResolvePath { channel: input.channel.clone(), target: input.target }).await?;
+    let path = ctx.run(ResolvePath { channel: input.channel.clone(), target: input.target, accept_risks: Vec::new() }).await?;
     match &input.planned {
         Some(planned) if planned.hops != path.hops => Err(WorkflowError::Failed(format!(
             "the update graph has moved since the plan: planned {}, offered now {}; plan again",
@@ -121,7 +121,7 @@ async fn hop(ctx: &WorkflowContext, input: &EusUpdate, name: &str, hop: &Hop) ->
         let (release, seen) = (release.clone(), seen.clone());
         async move {
             let seen = if tries == 0 { seen } else { ctx.run(ReadUpdateState {}).await? };
-            ctx.run(RequestUpdate { release: release.clone(), seen }).await?;
+            ctx.run(RequestUpdate { release: release.clone(), seen, accepted_risks: Vec::new() }).await?;
             ctx.run(AwaitControlPlane { release }).timeout(HOP_LIMIT).retry(PATIENT).await
         }
     })
@@ -131,11 +131,14 @@ async fn hop(ctx: &WorkflowContext, input: &EusUpdate, name: &str, hop: &Hop) ->
 
 /// Everything that must be so before a hop: its release offered, the vendor's questions answered, the cluster healthy.
 async fn prepare(ctx: &WorkflowContext, input: &EusUpdate, name: &str, hop: &Hop) -> WorkflowResult<Release> {
-    let wait = AwaitUpdatesRetrieved { channel: input.channel.clone(), offers: hop.release.clone() };
+    let wait = AwaitUpdatesRetrieved { channel: input.channel.clone(), offers: hop.release.clone(), accepted_risks: Vec::new() };
     insist(ctx, &format!("{name}-offered"), |_| ctx.run(wait.clone()).timeout(OFFER_LIMIT).retry(PATIENT)).await?;
     let release = match &hop.release {
         Some(release) => release.clone(),
-        None => insist(ctx, &format!("{name}-release"), |_| ctx.run(ResolveHop { minor: hop.minor })).await?,
+        None => {
+            insist(ctx, &format!("{name}-release"), |_| ctx.run(ResolveHop { minor: hop.minor, accept_risks: Vec::new() }))
+                .await?
+        }
     };
     acknowledge(ctx, name, &release).await?;
     healthy(ctx, name, true).await?;

@@ -21,7 +21,9 @@ pub fn control_plane_done(snapshot: &Snapshot, release: &Release) -> Verdict {
         return verdict;
     }
     let mut reasons = progress_of(version, release);
-    let rolled_out = |operator: &&ClusterOperator| operator.rolled_out() == Some(release.version.to_string().as_str());
+    // Of an image that was asked for by digest alone the cluster tells the version once it is accepted.
+    let wanted = if release.is_named() { release.version.to_string() } else { version.status.desired.version.clone() };
+    let rolled_out = |operator: &&ClusterOperator| operator.rolled_out() == Some(wanted.as_str());
     let operators = || snapshot.operators.values().map(AsRef::as_ref);
     let behind: Vec<&ClusterOperator> = operators().filter(|operator| !rolled_out(operator)).collect();
     // While the update runs, an operator that waits for its turn is no news; one in trouble is.
@@ -29,7 +31,7 @@ pub fn control_plane_done(snapshot: &Snapshot, release: &Release) -> Verdict {
     let troubles = operators().flat_map(|operator| operator_troubles(operator, snapshot.now));
     reasons.extend(troubles.filter(|trouble| !under_way || trouble.concern != Concern::Waiting));
     if let [first, ..] = behind.as_slice() {
-        let what = format!("are not at {} yet, among them {}", release.version, crate::views::View::name(*first));
+        let what = format!("are not at {wanted} yet, among them {}", crate::views::View::name(*first));
         reasons.push(Reason::waiting(format!("{} of {} operators", behind.len(), snapshot.operators.len()), what));
     }
     if snapshot.operators.is_empty() {
@@ -41,7 +43,7 @@ pub fn control_plane_done(snapshot: &Snapshot, release: &Release) -> Verdict {
         failed @ Verdict::Failed { .. } => return failed,
     }
     Verdict::from_reasons(reasons, || {
-        format!("{} applied: {} operators and pool master are at it", release.version, snapshot.operators.len())
+        format!("{wanted} applied: {} operators and pool master are at it", snapshot.operators.len())
     })
 }
 
@@ -57,13 +59,16 @@ fn not_ours(version: &ClusterVersion, release: &Release) -> Option<Verdict> {
         None => "no update".to_owned(),
     };
     let message = format!(
-        "somebody else changed the wished update: spec.desiredUpdate now names {}, this run asked for {} {}; \
+        "somebody else changed the wished update: spec.desiredUpdate now names {}, this run asked for {}; \
          find out who, then start a new run",
         other.trim(),
-        release.version,
-        release.image
+        wish(release)
     );
     Some(Verdict::Failed { code: "retargeted", message })
+}
+
+fn wish(release: &Release) -> String {
+    if release.is_named() { format!("{} {}", release.version, release.image) } else { release.image.clone() }
 }
 
 fn not_accepted(version: &ClusterVersion, release: &Release, snapshot: &Snapshot) -> Option<Verdict> {
@@ -86,7 +91,9 @@ fn not_accepted(version: &ClusterVersion, release: &Release, snapshot: &Snapshot
     }
     let message = format!(
         "the cluster refuses the update to {} ({}): {}; remove the cause, then retry",
-        release.version, refused.reason, refused.message
+        release.title(),
+        refused.reason,
+        refused.message
     );
     Some(Verdict::Failed { code: "update-refused", message })
 }

@@ -13,7 +13,8 @@ const FINAL: [&str; 7] =
 /// Whether the offered updates are those of the channel, and hold `offers` if one is given.
 ///
 /// The list is null until it was retrieved, and for a moment after the channel changed it is still the old channel's.
-pub fn updates_retrieved(snapshot: &Snapshot, channel: &Channel, offers: Option<&Release>) -> Verdict {
+/// A release that is offered only with risks counts if all of them are `accepted` by name.
+pub fn updates_retrieved(snapshot: &Snapshot, channel: &Channel, offers: Option<&Release>, accepted: &[String]) -> Verdict {
     const SUBJECT: &str = "the list of updates";
     let Some(version) = snapshot.version() else {
         return Verdict::not_yet(Reason::waiting("the cluster", "shows no ClusterVersion"));
@@ -39,14 +40,26 @@ pub fn updates_retrieved(snapshot: &Snapshot, channel: &Channel, offers: Option<
     }
     let already = |wanted: &&Release| version.status.desired.image == wanted.image;
     match offers.filter(|wanted| !already(wanted)) {
-        Some(wanted) if !version.recommended().any(|release| release.image == wanted.image) => {
-            let offered: Vec<&str> = version.recommended().map(|release| release.version.as_str()).collect();
-            let what = format!("does not have {} (offered: {})", wanted.version, join(&offered));
-            Verdict::not_yet(Reason::waiting(SUBJECT, what).graded(Concern::Slow))
+        Some(wanted) if !version.acceptable(accepted).any(|release| release.image == wanted.image) => {
+            Verdict::not_yet(Reason::waiting(SUBJECT, not_offered(version, wanted, accepted)).graded(Concern::Slow))
         }
-        Some(wanted) => Verdict::Met { evidence: format!("{channel} offers {}", wanted.version) },
+        Some(wanted) => Verdict::Met { evidence: format!("{channel} offers {}", wanted.title()) },
         None => Verdict::Met { evidence: format!("{channel} offers {} updates", version.recommended().count()) },
     }
+}
+
+/// Why a release is not on offer: gone from the list, or there with a risk that nobody accepted.
+fn not_offered(version: &ClusterVersion, wanted: &Release, accepted: &[String]) -> String {
+    let conditional = version.status.conditional_updates.iter().find(|update| update.release.image == wanted.image);
+    if let Some(update) = conditional {
+        let open = update.risks.iter().filter(|risk| !accepted.contains(&risk.name));
+        let open = open.filter(|risk| update.recommended_despite(risk) != Status::True);
+        let told: Vec<String> = open.map(|risk| format!("{}: {}", risk.name, risk.message)).collect();
+        let state = if update.recommended() == Status::False { "applies to this cluster" } else { "could not be judged" };
+        return format!("has {} with a risk that {state} and was not accepted ({})", wanted.title(), told.join("; "));
+    }
+    let offered: Vec<&str> = version.acceptable(accepted).map(|release| release.version.as_str()).collect();
+    format!("does not have {} (offered: {})", wanted.title(), join(&offered))
 }
 
 fn not_retrieved(version: &ClusterVersion) -> Option<Verdict> {
@@ -83,7 +96,7 @@ mod tests {
                 version.status.available_updates = Some(vec![offer("4.17.9", &["eus-4.18", "stable-4.17"])]);
                 edit(version);
             });
-            let verdict = updates_retrieved(&snapshot, &"eus-4.18".into(), Some(&release("4.17.9")));
+            let verdict = updates_retrieved(&snapshot, &"eus-4.18".into(), Some(&release("4.17.9")), &["Known".to_owned()]);
             assert_eq!(verdict.to_string(), expect);
         };
         check(&|_| {}, "eus-4.18 offers 4.17.9");
@@ -100,6 +113,26 @@ mod tests {
         check(
             &|version| version.status.available_updates = Some(Vec::new()),
             "slow: the list of updates does not have 4.17.9 (offered: none)",
+        );
+        let risky = |risk: &'static str| {
+            move |version: &mut ClusterVersion| {
+                version.status.available_updates = Some(Vec::new());
+                version.status.conditional_updates = vec![crate::views::ConditionalUpdate {
+                    release: offer("4.17.9", &["eus-4.18"]),
+                    risks: vec![crate::views::ConditionalRisk {
+                        name: risk.to_owned(),
+                        message: "It boots slowly.".to_owned(),
+                        ..Default::default()
+                    }],
+                    conditions: vec![condition("Recommended", Status::False, "")],
+                }];
+            }
+        };
+        check(&risky("Known"), "eus-4.18 offers 4.17.9");
+        check(
+            &risky("SlowBoot"),
+            "slow: the list of updates has 4.17.9 with a risk that applies to this cluster and was not accepted \
+             (SlowBoot: It boots slowly.)",
         );
         let unretrieved = |reason: &'static str| {
             move |version: &mut ClusterVersion| {

@@ -3,7 +3,7 @@ use crate::condition::fixtures::{at, healthy, release, updated_to, version};
 use crate::views::DesiredUpdate;
 
 fn request(snapshot: &Snapshot) -> RequestUpdate {
-    RequestUpdate { release: release("4.17.9"), seen: UpdateState::of(snapshot.version().unwrap()) }
+    RequestUpdate { release: release("4.17.9"), seen: UpdateState::of(snapshot.version().unwrap()), accepted_risks: Vec::new() }
 }
 
 fn asked_for(text: &str) -> DesiredUpdate {

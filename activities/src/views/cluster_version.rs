@@ -2,7 +2,7 @@ use chrono::{DateTime, Utc};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, view};
+use super::{Condition, Status, view};
 
 /// The cluster's version: what is wished, what is being applied, and what was.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -142,6 +142,40 @@ pub struct ConditionalRisk {
     /// Where it is described.
     #[serde(deserialize_with = "super::nullable")]
     pub url: String,
+    /// Applies: whether this one risk concerns the cluster; older clusters judge only all risks of an update together.
+    #[serde(deserialize_with = "super::nullable", skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+}
+
+impl ConditionalUpdate {
+    /// Whether the cluster recommends the update, all its risks considered.
+    pub fn recommended(&self) -> Status {
+        let said = self.conditions.iter().find(|condition| condition.kind == "Recommended");
+        said.map(|condition| condition.status).unwrap_or_default()
+    }
+
+    /// Whether the cluster recommends the update in spite of one of its risks.
+    pub fn recommended_despite(&self, risk: &ConditionalRisk) -> Status {
+        match risk.conditions.iter().find(|condition| condition.kind == "Applies").map(|condition| condition.status) {
+            Some(Status::True) => Status::False,
+            Some(Status::False) => Status::True,
+            Some(Status::Unknown) => Status::Unknown,
+            None => self.recommended(),
+        }
+    }
+
+    /// Whether every risk that speaks against the update is accepted by name.
+    pub fn is_acceptable(&self, accepted: &[String]) -> bool {
+        let objecting = |risk: &&ConditionalRisk| self.recommended_despite(risk) != Status::True;
+        let mut objections = self.risks.iter().filter(objecting).peekable();
+        match self.recommended() {
+            Status::True => true,
+            // Without a risk that could be accepted there is nothing to overrule.
+            Status::False | Status::Unknown => {
+                objections.peek().is_some() && objections.all(|risk| accepted.contains(&risk.name))
+            }
+        }
+    }
 }
 
 impl ClusterVersion {
@@ -157,11 +191,12 @@ impl ClusterVersion {
 
     /// Every update that the cluster is offered and advised to take, by either list.
     pub fn recommended(&self) -> impl Iterator<Item = &PublishedRelease> {
-        let conditional = self
-            .status
-            .conditional_updates
-            .iter()
-            .filter(|update| update.conditions.iter().any(|c| c.kind == "Recommended" && c.status == super::Status::True));
+        self.acceptable(&[])
+    }
+
+    /// The same, and the updates whose risks are all accepted by name.
+    pub fn acceptable(&self, accepted: &[String]) -> impl Iterator<Item = &PublishedRelease> {
+        let conditional = self.status.conditional_updates.iter().filter(|update| update.is_acceptable(accepted));
         self.status.available_updates.iter().flatten().chain(conditional.map(|update| &update.release))
     }
 

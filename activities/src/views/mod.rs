@@ -8,6 +8,7 @@ mod cluster_version;
 mod condition;
 mod config_map;
 mod machine;
+mod mirror;
 mod node;
 mod operator;
 mod pod;
@@ -24,6 +25,7 @@ pub use cluster_version::{
 pub use condition::{Condition, Conditions, Status};
 pub use config_map::{ConfigMap, Namespace};
 pub use machine::{Machine, MachineHealthCheck, MachineHealthCheckSpec, MachineStatus, NodeRef};
+pub use mirror::{ContentSourcePolicy, ContentSourceSpec, DigestMirrorSet, DigestMirrorSpec, MirrorRule};
 pub use node::{Node, NodeInfo, NodeSpec, NodeStatus, Taint};
 pub use operator::{ClusterOperator, ClusterOperatorStatus, OperandVersion};
 pub use pod::{Pod, PodSpec, PodStatus};
@@ -60,6 +62,11 @@ pub trait View:
     /// The object's uid; empty if the server sent none.
     fn uid_text(&self) -> &str {
         self.meta().uid.as_deref().unwrap_or_default()
+    }
+
+    /// The object's version, which changes with every change; empty if the server sent none.
+    fn meta_version(&self) -> &str {
+        self.meta().resource_version.as_deref().unwrap_or_default()
     }
 
     /// Counts the changes of the object's wish (`spec`).

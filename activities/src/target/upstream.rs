@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use windlass_engine::{Activity, ActivityContext, ActivityError, ActivityName, Effect};
 
 use crate::cluster::{Cluster, Patch};
+use crate::requests::patch_line;
 use crate::views::{ClusterVersion, View as _};
 
 /// Has the cluster ask another update server, if nobody changed it since `seen`.
@@ -37,6 +38,10 @@ impl Activity for SetUpstream {
 
     fn summary(&self) -> String {
         format!("set the update server to {}", shown(self.url.as_deref()))
+    }
+
+    fn requests(&self) -> Vec<String> {
+        vec![patch_line::<ClusterVersion>(None, "version", &Patch::Merge(json!({"spec": {"upstream": self.url}})))]
     }
 
     async fn run(self, cx: ActivityContext<Cluster>) -> Result<UpstreamSet, ActivityError> {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use windlass_engine::control::{Request, What};
+use windlass_engine::control::{Request, What, text_digest};
 use windlass_engine::journal::{DiskJournal, Journal, RecoveryNote};
 use windlass_engine::remote::{Listener, Remote};
 use windlass_engine::view::RunStatus;
@@ -96,9 +96,9 @@ async fn approve_all(handle: WorkerHandle, clock: Arc<dyn Clock>) {
     while let Ok(update) = updates.recv().await {
         let Update::Recorded(record) = update else { continue };
         let (run, by) = (record.run, "rehearsal".to_owned());
-        if let Event::GateOpened { gate, .. } = &record.event {
+        if let Event::GateOpened { gate, text, .. } = &record.event {
             clock.sleep_until(record.at.plus(MENDING)).await;
-            let what = What::Approve { gate: gate.clone(), in_advance: false };
+            let what = What::Approve { gate: gate.clone(), in_advance: false, seen: Some(text_digest(text)), plan: None };
             // One that was approved in advance is open no longer.
             let _ =
                 handle.tell(Request { run, by, reason: Some("mended, as far as a rehearsal can tell".to_owned()), what }).await;
@@ -184,7 +184,7 @@ fn conclusion(run: &OpenRun, ending: Ending) -> (String, Vec<String>, Exit) {
             (format!("run {id} {status} after {took}{error}"), vec![format!("windlass history {id}")], Exit::RunFailed)
         }
         RunStatus::Parked => {
-            let why = run.parked.as_ref().map(logbook::park_reason).unwrap_or_default();
+            let why = logbook::standstill(run).unwrap_or_default();
             (format!("run {id} is parked: {why}"), vec![format!("windlass explain {id}")], Exit::NeedsPerson)
         }
         RunStatus::Running | RunStatus::Waiting if ending == Ending::Interrupted => {

@@ -147,7 +147,31 @@ impl From<Refusal> for Failure {
             Refusal::AlreadyCancelling { run } => {
                 (Kind::Usage, format!("`windlass status {run}` shows what it still gives back"))
             }
-            Refusal::NoSuchWorkflow { .. } => {
+            Refusal::OtherText { run, gate, asked, .. } => (
+                Kind::Usage,
+                format!("read it with `windlass status {run}`, then `windlass approve {run} {gate} --digest {asked}`"),
+            ),
+            Refusal::AlreadyPaused { run, .. } => (Kind::Usage, format!("`windlass unpause {run}` lets it go on")),
+            Refusal::NotPaused { run } => (Kind::Usage, format!("`windlass status {run}` shows where it stands")),
+            Refusal::NoSuchStep { run, .. } => {
+                (Kind::NotFound, format!("`windlass status {run}` shows the open steps and their numbers"))
+            }
+            Refusal::AmbiguousStep { .. } => (Kind::Usage, "name the step by its number".to_owned()),
+            Refusal::WrongKind { run, .. } => {
+                (Kind::Usage, format!("`windlass explain {run}` shows what can be done with what is open"))
+            }
+            Refusal::UnderWay { run, .. } => {
+                (Kind::Usage, format!("wait until it ends (`windlass history {run} --follow`), or stop the worker, then retry"))
+            }
+            Refusal::NothingToRetry { run, .. } => (Kind::Usage, format!("windlass resume {run}")),
+            Refusal::NeedsOutput { run, command, .. } => {
+                (Kind::Usage, format!("windlass mark-done {run} {} --evidence '…' --reason '…' --output '{{…}}'", command.0))
+            }
+            Refusal::BadOutput { .. } => (Kind::Usage, "mend the JSON behind --output, then retry".to_owned()),
+            Refusal::Blank { what } => (Kind::Usage, format!("give the {what} in a few words")),
+            Refusal::TooLong { .. } => (Kind::Usage, "put the long part into a file and name that".to_owned()),
+            Refusal::BadTimeout { .. } => (Kind::Usage, "name a duration such as 90m or 2h".to_owned()),
+            Refusal::NoSuchWorkflow { .. } | Refusal::NoSuchActivity { .. } => {
                 (Kind::Usage, "the worker runs another build: stop it, then `windlass resume` with this one".to_owned())
             }
         };

@@ -155,6 +155,7 @@ fn drive(runtime: &tokio::runtime::Runtime, dir: &Path, runs: u32, each: u32) ->
             input: Json::of(&each)?,
             cluster: None,
             approvals: Vec::new(),
+            plan: None,
         };
         Ok(Request { run: RunId::new(Timestamp::from_micros(1), entropy), by: "bench".to_owned(), reason: None, what })
     };

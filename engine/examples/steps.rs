@@ -121,6 +121,7 @@ async fn start(handle: &WorkerHandle, input: &Input) -> Result<RunId, Box<dyn Er
         input: Json::of(input)?,
         cluster: None,
         approvals: Vec::new(),
+        plan: None,
     };
     handle.tell(Request { run, by: "bench".to_owned(), reason: None, what }).await??;
     Ok(run)

@@ -159,6 +159,11 @@ pub trait Activity: Serialize + DeserializeOwned + Clone + Send + Sync + 'static
         let _ = cx;
         async { Ok(Probe::CannotTell("this activity has no probe".to_owned())) }
     }
+
+    /// The result if a person says that it is done, or that it may be left out; `None` where only the world can tell.
+    fn assumed(&self) -> Option<Self::Output> {
+        None
+    }
 }
 
 /// What an attempt is given: the world, the time, and a way to say how it goes.

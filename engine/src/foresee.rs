@@ -231,7 +231,7 @@ fn ended(command: CommandId, result: &Result<Json, ActivityError>) -> Event {
 }
 
 fn approved(gate: String, by: String) -> Event {
-    Event::GateApproved { gate, by, reason: None, in_advance: false }
+    Event::GateApproved { gate, by, reason: None, in_advance: false, seen: None, plan: None }
 }
 
 #[cfg(test)]

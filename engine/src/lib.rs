@@ -29,7 +29,7 @@ pub use ids::{ActivityName, CommandId, RunId};
 pub use json::{Difference, Json};
 pub use replay::{Mismatch, Step, replay};
 pub use retry::RetryPolicy;
-pub use state::{HeldChange, OpenActivity, OpenCommand, OpenRun, Phase, RunEnd};
+pub use state::{HeldChange, OpenActivity, OpenCommand, OpenRun, Pause, Phase, RunEnd};
 pub use time::{Clock, SystemClock, Timestamp, TokioClock};
 pub use worker::{
     AttemptHook, AttemptInfo, Before, Progress, Until, Update, Worker, WorkerError, WorkerGone, WorkerHandle, WorkerOptions,

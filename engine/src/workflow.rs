@@ -77,6 +77,8 @@ pub(crate) struct ActivityEntry {
     pub(crate) run: RunFn,
     pub(crate) probe: ProbeFn,
     requests: RequestsFn,
+    assumed: fn(&Json) -> Result<Option<Json>, serde_json::Error>,
+    check_output: fn(&Json) -> Result<Json, serde_json::Error>,
 }
 
 /// The workflows and activities that a binary can run.
@@ -124,7 +126,10 @@ impl Registry {
             Ok(async move { record_probe(activity.probe(cx).await?) }.boxed())
         });
         let requests: RequestsFn = Arc::new(|input| input.to::<A>().map(|activity| activity.requests()).unwrap_or_default());
-        self.activities.insert(A::NAME.as_str(), ActivityEntry { run, probe, requests });
+        self.activities.insert(
+            A::NAME.as_str(),
+            ActivityEntry { run, probe, requests, assumed: assumed::<A>, check_output: check_output::<A> },
+        );
         self
     }
 
@@ -164,9 +169,27 @@ impl Registry {
         self.workflows.get(name)
     }
 
+    /// What the result of an activity is if a person says that it is done; `None` if this binary does not have it.
+    pub(crate) fn assumed(&self, activity: &str, input: &Json) -> Option<Result<Option<Json>, serde_json::Error>> {
+        self.activities.get(activity).map(|entry| (entry.assumed)(input))
+    }
+
+    /// A result that a person gives, as the activity would have recorded it; `None` if this binary does not have it.
+    pub(crate) fn check_output(&self, activity: &str, output: &Json) -> Option<Result<Json, serde_json::Error>> {
+        self.activities.get(activity).map(|entry| (entry.check_output)(output))
+    }
+
     pub(crate) fn find_activity(&self, name: &str) -> Option<&ActivityEntry> {
         self.activities.get(name)
     }
+}
+
+fn assumed<A: Activity>(input: &Json) -> Result<Option<Json>, serde_json::Error> {
+    input.to::<A>()?.assumed().map(|output| Json::of(&output)).transpose()
+}
+
+fn check_output<A: Activity>(output: &Json) -> Result<Json, serde_json::Error> {
+    Json::of(&output.to::<A::Output>()?)
 }
 
 fn context<W>(world: &Arc<W>, setting: AttemptSetting) -> ActivityContext<W> {

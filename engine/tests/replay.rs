@@ -190,7 +190,14 @@ fn a_race_gives_the_loser_up_in_either_order() {
 
 #[test]
 fn an_approval_recorded_offline_before_its_gate_is_kept() {
-    let approve = || Event::GateApproved { gate: "go".to_owned(), by: "ann".to_owned(), reason: None, in_advance: true };
+    let approve = || Event::GateApproved {
+        gate: "go".to_owned(),
+        by: "ann".to_owned(),
+        reason: None,
+        in_advance: true,
+        seen: None,
+        plan: None,
+    };
     let opened = Event::GateOpened { command: CommandId(1), gate: "go".to_owned(), text: String::new(), site: String::new() };
     let early = History::of("asks-then-gate").then(approve()).asked(0, "one").answered(0, "ONE");
     assert_eq!(outcome(early), r#"completed "ann""#);

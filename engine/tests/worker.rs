@@ -209,9 +209,10 @@ async fn a_gate_waits_for_a_person() {
     let run = bench.start("gated").await;
     assert_eq!(bench.state(run), "waits at go");
     let gate = || "go".to_owned();
-    let refusal = bench.try_tell(run, What::Approve { gate: "gone".to_owned(), in_advance: false }).unwrap_err();
+    let refusal =
+        bench.try_tell(run, What::Approve { gate: "gone".to_owned(), in_advance: false, seen: None, plan: None }).unwrap_err();
     assert_eq!(refusal.to_string(), format!("gate gone of run {run} is not open; open: go"));
-    bench.tell(run, What::Approve { gate: gate(), in_advance: false }).await;
+    bench.tell(run, What::Approve { gate: gate(), in_advance: false, seen: None, plan: None }).await;
     assert_eq!(bench.state(run), r#"completed "tester""#);
     assert_eq!(bench.touched(), ["x"]);
     let rejected = bench.start("gated").await;

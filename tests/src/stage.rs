@@ -92,6 +92,7 @@ impl Stage {
             input: Json::of(input)?,
             cluster: None,
             approvals: approvals.to_vec(),
+            plan: None,
         }))
     }
 

@@ -23,7 +23,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(app: &App, args: Args) -> Outcome {
     let dir = app.journal()?;
     let run = Books::open(&dir)?.resolve(&args.run)?;
-    let what = What::Approve { gate: args.gate.clone(), in_advance: false };
+    let what = What::Approve { gate: args.gate.clone(), in_advance: false, seen: None, plan: None };
     let told = tell::tell(&dir, &clock::settings(app).clock, tell::request(run, args.reason, what)).await?;
     app.ui.talk(&format!("gate {} of run {run} is approved; {}", args.gate, told.in_words(run)));
     Ok(Exit::Done)

@@ -73,6 +73,7 @@ async fn rehearse(
         input: prepared.input.clone(),
         cluster: Some(cluster.id().to_string()),
         approvals: prepared.approvals(!args.ask, &[])?,
+        plan: Some(prepared.plan.digest.clone()),
     };
     let by = "rehearsal".to_owned();
     let told = Request { run, by: by.clone(), reason: None, what: plan_signal(&prepared.plan)? };

@@ -124,7 +124,7 @@ fn prepare(journal: &mut DiskJournal, books: &Books, run: &OpenRun, args: &Args,
         return Ok(());
     }
     for gate in undecided_gates(books, run.run) {
-        tell(What::Approve { gate, in_advance: true })?;
+        tell(What::Approve { gate, in_advance: true, seen: None, plan: None })?;
     }
     Ok(())
 }

@@ -95,6 +95,7 @@ fn requests(
         input: prepared.input.clone(),
         cluster: Some(cluster.id().to_string()),
         approvals,
+        plan: Some(prepared.plan.digest.clone()),
     };
     let told = plan_signal(&prepared.plan)?;
     Ok(vec![tell::request(run, args.reason.clone(), start), tell::request(run, None, told)])

@@ -106,7 +106,7 @@ fn done(board: &Board, room: usize, canvas: &Canvas) -> Vec<String> {
         let tries = if step.attempts > 1 { format!("attempt {}, ", step.attempts) } else { String::new() };
         let (mark, style) = match step.state {
             StepState::Failed => ("✗", &canvas.bad),
-            StepState::GivenUp => ("–", &canvas.dim),
+            StepState::GivenUp | StepState::Skipped => ("–", &canvas.dim),
             StepState::Done | StepState::Running | StepState::Waiting | StepState::InDoubt | StepState::RetryDue { .. } => {
                 ("✓", &canvas.good)
             }
@@ -140,6 +140,7 @@ fn current(board: &Board, step: &StepView, now: Timestamp, canvas: &Canvas) -> V
         | StepState::Running
         | StepState::Waiting
         | StepState::Done
+        | StepState::Skipped
         | StepState::Failed
         | StepState::GivenUp => {}
     }

@@ -9,7 +9,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use windlass_engine::control::{Request, What};
 use windlass_engine::remote::{Heard, Watch};
-use windlass_engine::view::RunView;
+use windlass_engine::view::{GateView, RunView};
 use windlass_engine::{Clock, CommandId, Progress, Record, RunId, Timestamp, Update, WorkerHandle};
 
 use crate::books::Books;
@@ -295,7 +295,10 @@ impl<'a> Stage<'a> {
     async fn answered(&mut self, said: Said, teller: &Teller) -> Result<bool, Failure> {
         let Some((run, gate)) = self.asker.question().cloned() else { return Ok(false) };
         let (what, reason) = match said {
-            Said::Approve(reason) => (What::Approve { gate, in_advance: false }, reason),
+            Said::Approve(reason) => {
+                let seen = self.boards.get(&run).and_then(|board| board.view.open_gates().find(|open| open.name == gate));
+                (What::Approve { seen: seen.map(GateView::digest), gate, in_advance: false, plan: None }, reason)
+            }
             Said::Reject(reason) => (What::Reject { gate }, reason),
             Said::Later => {
                 self.asker.withdraw();
@@ -329,7 +332,7 @@ impl<'a> Stage<'a> {
     fn settled(&self) -> bool {
         let settled = |board: &Board| {
             let state = &board.view.state;
-            state.ended.is_some() || state.parked.is_some() || (state.waits_for_people() && !self.ui.asks)
+            state.ended.is_some() || state.stands_still() || (state.waits_for_people() && !self.ui.asks)
         };
         !self.boards.is_empty() && self.boards.values().all(settled)
     }

@@ -42,8 +42,13 @@ impl Flattener {
             Event::ActivityStarted { command, .. }
             | Event::ActivityRetryScheduled { command, .. }
             | Event::ActivityInDoubt { command, .. }
-            | Event::ActivityProbed { command, .. } => (command, false),
-            Event::ActivityCompleted { command, .. } | Event::ActivityFailed { command, .. } => (command, true),
+            | Event::ActivityProbed { command, .. }
+            | Event::RetryRequested { command, .. }
+            | Event::TimeoutChanged { command, .. } => (command, false),
+            Event::ActivityCompleted { command, .. }
+            | Event::ActivityFailed { command, .. }
+            | Event::StepSkipped { command, .. }
+            | Event::StepMarkedDone { command, .. } => (command, true),
             Event::RunStarted { .. }
             | Event::RunResumed { .. }
             | Event::TimerStarted { .. }
@@ -60,6 +65,9 @@ impl Flattener {
             | Event::CancelRequested { .. }
             | Event::RunParked { .. }
             | Event::RunUnparked { .. }
+            | Event::RunPaused { .. }
+            | Event::RunUnpaused { .. }
+            | Event::NoteAdded { .. }
             | Event::RunCompleted { .. }
             | Event::RunFailed { .. }
             | Event::RunCancelled { .. } => return,

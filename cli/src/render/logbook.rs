@@ -1,9 +1,10 @@
 //! A history as a logbook: one line a fact, in plain words.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use console::Style;
-use windlass_engine::{Event, ParkReason, ProbeVerdict, Record, Timestamp};
+use windlass_engine::{Event, OpenRun, ParkReason, ProbeVerdict, Record, Timestamp};
 
 use crate::procedure;
 use crate::ui::Ui;
@@ -99,6 +100,8 @@ impl Logbook {
             | Event::RunResumed { .. }
             | Event::RunParked { .. }
             | Event::RunUnparked { .. }
+            | Event::RunPaused { .. }
+            | Event::RunUnpaused { .. }
             | Event::RunCompleted { .. }
             | Event::RunFailed { .. }
             | Event::RunCancelled { .. } => self.of_run(&record.event),
@@ -109,6 +112,11 @@ impl Logbook {
             | Event::ActivityFailed { .. }
             | Event::ActivityInDoubt { .. }
             | Event::ActivityProbed { .. } => self.of_attempt(record),
+            Event::RetryRequested { .. }
+            | Event::StepSkipped { .. }
+            | Event::StepMarkedDone { .. }
+            | Event::TimeoutChanged { .. }
+            | Event::NoteAdded { .. } => self.of_override(record),
             Event::TimerStarted { .. }
             | Event::TimerFired { .. }
             | Event::CommandCancelled { .. }
@@ -136,6 +144,8 @@ impl Logbook {
                 (Tone::Dim, format!("{what} worker {incarnation}: pid {pid} on {host}, windlass {build}"))
             }
             Event::RunParked { why } => (Tone::Bad, format!("parked: {}", park_reason(why))),
+            Event::RunPaused { by, reason } => (Tone::Person, format!("{by} paused the run: {reason}")),
+            Event::RunUnpaused { by, reason } => (Tone::Person, format!("{by} unpaused the run{}", because(reason.as_ref()))),
             Event::RunUnparked { by, reason } => (Tone::Person, format!("{by} let the run go on{}", because(reason.as_ref()))),
             Event::RunCompleted { output } => {
                 let output = if output.as_str() == "null" {
@@ -195,6 +205,30 @@ impl Logbook {
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "`say` has sorted the events")]
+    fn of_override(&mut self, record: &Record) -> (Tone, String) {
+        let said = match &record.event {
+            Event::RetryRequested { command, by, reason } => {
+                format!("{by} wants another attempt at once: {}: {reason}", self.summary(command.0))
+            }
+            Event::StepSkipped { command, by, reason, .. } => {
+                let (summary, took) = self.close(command.0, record.at);
+                format!("{by} skipped: {summary} ({took}): {reason}\nit counts as done without being done")
+            }
+            Event::StepMarkedDone { command, by, reason, evidence, .. } => {
+                let (summary, took) = self.close(command.0, record.at);
+                format!("{by} marked as done: {summary} ({took}): {reason}\nevidence: {evidence}")
+            }
+            Event::TimeoutChanged { command, seconds, by, reason } => {
+                let limit = words::duration(Duration::from_secs(*seconds));
+                format!("{by} gives each attempt {limit}: {}: {reason}", self.summary(command.0))
+            }
+            Event::NoteAdded { by, text } => format!("{by} noted: {text}"),
+            _ => String::new(),
+        };
+        (Tone::Person, said)
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "`say` has sorted the events")]
     fn of_workflow(&mut self, record: &Record) -> (Tone, String) {
         match &record.event {
             Event::TimerStarted { command, due_at, .. } => {
@@ -233,9 +267,10 @@ impl Logbook {
                 None => (Tone::Person, format!("{by} sent signal {signal}: {payload}")),
             },
             Event::GateOpened { gate, text, .. } => (Tone::Person, format!("gate {gate}: {text}")),
-            Event::GateApproved { gate, by, reason, in_advance } => {
+            Event::GateApproved { gate, by, reason, in_advance, seen, plan } => {
                 let early = if *in_advance { " in advance" } else { "" };
-                (Tone::Person, format!("{by} approved gate {gate}{early}{}", because(reason.as_ref())))
+                let bound = bound_to(seen.as_deref(), plan.as_deref());
+                (Tone::Person, format!("{by} approved gate {gate}{early}{bound}{}", because(reason.as_ref())))
             }
             Event::GateRejected { gate, by, reason } => {
                 (Tone::Person, format!("{by} rejected gate {gate}{}", because(reason.as_ref())))
@@ -261,6 +296,20 @@ impl Logbook {
 
 fn because(reason: Option<&String>) -> String {
     reason.map(|why| format!(": {why}")).unwrap_or_default()
+}
+
+/// What an approval holds for: ` (text 0123456789abcdef, plan …)`.
+pub(crate) fn bound_to(seen: Option<&str>, plan: Option<&str>) -> String {
+    let bound = [("text", seen), ("plan", plan)];
+    let bound: Vec<String> = bound.iter().filter_map(|(what, digest)| digest.map(|digest| format!("{what} {digest}"))).collect();
+    if bound.is_empty() { String::new() } else { format!(" ({})", bound.join(", ")) }
+}
+
+/// Why nothing new begins in a run, in one line, if so.
+pub(crate) fn standstill(run: &OpenRun) -> Option<String> {
+    let paused = run.paused.as_ref().map(|pause| format!("paused by {}: {}", pause.by, pause.reason));
+    let reasons: Vec<String> = paused.into_iter().chain(run.parked.as_ref().map(park_reason)).collect();
+    (!reasons.is_empty()).then(|| reasons.join("; "))
 }
 
 /// Why a run is parked, in one line.

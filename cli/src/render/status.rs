@@ -68,7 +68,7 @@ impl Standing<'_> {
             gates: view.gates.iter().map(gate_object).collect(),
             windows: Vec::new(),
             held: view.state.held.iter().map(held).collect(),
-            parked: view.state.parked.as_ref().map(logbook::park_reason),
+            parked: logbook::standstill(&view.state),
             error,
             output,
         }
@@ -205,6 +205,7 @@ impl Standing<'_> {
             | StepState::Running
             | StepState::Waiting
             | StepState::Done
+            | StepState::Skipped
             | StepState::Failed
             | StepState::GivenUp => {}
         }

@@ -179,6 +179,8 @@ fn eventful() -> Vec<(i64, Event)> {
         by: "bo@bastion".to_owned(),
         reason: Some("graphs are quiet".to_owned()),
         in_advance: false,
+        seen: None,
+        plan: None,
     };
     let retry = Event::ActivityRetryScheduled { command: CommandId(1), attempt: 1, error: conflict(), due_at: at(12) };
     let doubt =

@@ -21,11 +21,12 @@ fn start(cluster: Option<&str>) -> What {
         input: Json::null(),
         cluster: cluster.map(str::to_owned),
         approvals: Vec::new(),
+        plan: None,
     }
 }
 
 fn approve(gate: &str) -> What {
-    What::Approve { gate: gate.to_owned(), in_advance: false }
+    What::Approve { gate: gate.to_owned(), in_advance: false, seen: None, plan: None }
 }
 
 /// A worker of cluster `here` that answers in `dir`.

@@ -142,6 +142,9 @@ impl Machine {
         match record.event {
             Event::ActivityCompleted { command, output, .. } => self.answer(seq, at, command, Outcome::Completed(output)),
             Event::ActivityFailed { command, error, .. } => self.answer(seq, at, command, Outcome::Failed(error)),
+            Event::StepSkipped { command, output, .. } | Event::StepMarkedDone { command, output, .. } => {
+                self.wake(seq, at, |shared| shared.lock().assume(command, output))
+            }
             Event::TimerFired { command } => self.answer(seq, at, command, Outcome::Fired),
             Event::SignalReceived { signal, payload, .. } => self.wake(seq, at, |shared| shared.lock().signal(&signal, payload)),
             Event::GateApproved { gate, by, reason, .. } => {

@@ -133,6 +133,12 @@ impl Inner {
         }
     }
 
+    /// A person says what came of a step.
+    pub(crate) fn assume(&mut self, id: CommandId, output: Json) {
+        let timer = matches!(self.slots.get(&id).map(|slot| &slot.wait), Some(Wait::Timer));
+        self.answer(id, if timer { Outcome::Fired } else { Outcome::Completed(output) });
+    }
+
     pub(crate) fn signal(&mut self, name: &str, payload: Json) {
         match self.first_waiting(|wait| matches!(wait, Wait::Signal(n) if n == name)) {
             Some(id) => self.answer(id, Outcome::Signal(payload)),

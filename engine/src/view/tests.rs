@@ -1,6 +1,9 @@
 use super::*;
-use crate::event::Event as E;
-use crate::ids::RunId;
+use crate::activity::{ActivityError, Effect};
+use crate::event::{Event, Event as E, ParkReason, ProbeVerdict, Record};
+use crate::ids::{CommandId, RunId};
+use crate::json::Json;
+use crate::time::Timestamp;
 
 fn fold(events: Vec<Event>) -> RunView {
     let run = RunId::from_bytes([7; 16]);
@@ -49,7 +52,7 @@ fn gate(command: u32) -> Event {
 }
 
 fn approved(in_advance: bool) -> Event {
-    E::GateApproved { gate: "hop-2".to_owned(), by: "bo".to_owned(), reason: None, in_advance }
+    E::GateApproved { gate: "hop-2".to_owned(), by: "bo".to_owned(), reason: None, in_advance, seen: None, plan: None }
 }
 
 fn rejected() -> Event {

@@ -89,19 +89,33 @@ impl Worker {
     fn watch_over(&mut self, run: RunId, command: CommandId, number: u32, probing: bool, task: tokio::task::AbortHandle) {
         let (now, speed) = (self.now, self.clock.speed());
         let Some(driven) = self.runs.get_mut(&run) else { return };
-        let options = driven.machine.as_ref().map(|machine| machine.options(command)).unwrap_or_default();
+        let options = driven.options(command, probing);
         let timeout_at = Some(now.plus(options.timeout.mul_f64(speed)));
         let heartbeat_at = options.heartbeat.filter(|_| !probing).map(|limit| now.plus(limit.mul_f64(speed)));
         let earlier = driven.attempts.remove(&command);
         let (lost_reply, probe_failures) = earlier.as_ref().map_or((false, 0), |r| (r.lost_reply, r.probe_failures));
         drop(earlier);
-        let running = Running { number, probing, lost_reply, probe_failures, task: Some(task), timeout_at, heartbeat_at };
+        let running =
+            Running { number, probing, lost_reply, probe_failures, task: Some(task), begun_at: now, timeout_at, heartbeat_at };
         driven.attempts.insert(command, running);
         for (at, due) in [(timeout_at, Due::Timeout), (heartbeat_at, Due::Heartbeat)] {
             if let Some(at) = at {
                 self.deadlines.insert(at, run, command, due);
             }
         }
+    }
+
+    /// A person changed the limit of an attempt that may be in flight; its time counts from its begin.
+    pub(super) fn move_timeout(&mut self, run: RunId, command: CommandId) {
+        let speed = self.clock.speed();
+        let Some(driven) = self.runs.get_mut(&run) else { return };
+        let limit = driven.options(command, false).timeout;
+        let Some(running) = driven.attempts.get_mut(&command).filter(|running| !running.probing) else { return };
+        let next = running.begun_at.plus(limit.mul_f64(speed));
+        if let Some(before) = running.timeout_at.replace(next) {
+            self.deadlines.remove(before, run, command, Due::Timeout);
+        }
+        self.deadlines.insert(next, run, command, Due::Timeout);
     }
 
     /// Takes an attempt out of flight and drops its deadlines.
@@ -118,7 +132,7 @@ impl Worker {
     /// A retry's time has come: the begin goes on record before the attempt is made.
     pub(super) fn begin_next_attempt(&mut self, run: RunId, command: CommandId) {
         let Some(state) = self.runs.get(&run).and_then(|driven| driven.state()) else { return };
-        if state.parked.is_some() {
+        if state.stands_still() {
             return;
         }
         let Some(attempt) = state.activity(command).map(|activity| activity.attempt + 1) else { return };

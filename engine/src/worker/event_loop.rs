@@ -71,6 +71,8 @@ impl Worker {
 
     fn on_due(&mut self, run: RunId, command: CommandId, due: Due) {
         match due {
+            // It is set again when a person lets the run go on.
+            Due::Timer if self.stands_still(run) => {}
             Due::Timer => {
                 self.record(run, Event::TimerFired { command });
                 self.advance(run);
@@ -148,7 +150,7 @@ impl Worker {
             if let Some(text) = machine.take_status() {
                 let _ = self.updates.send(Update::Status { run, text });
             }
-            if machine.state.parked.is_some() || machine.state.ended.is_some() {
+            if machine.state.stands_still() || machine.state.ended.is_some() {
                 return;
             }
             let asked = machine.take_asked();
@@ -199,11 +201,12 @@ impl Worker {
     }
 
     /// The workflow dropped a command: a wait is broken off, a change of the world is left to finish.
-    fn give_up(&mut self, run: RunId, target: CommandId) {
+    pub(super) fn give_up(&mut self, run: RunId, target: CommandId) {
         let Some(driven) = self.runs.get_mut(&run) else { return };
         driven.attempts.remove(&target);
         driven.progress.remove(&target);
         self.deadlines.forget(run, |command| command == target);
+        self.after.retain(|after| !after.is_of(run, target));
     }
 
     /// Sets the durable timers and retries of a run.
@@ -267,9 +270,14 @@ impl Worker {
         }
     }
 
+    /// Whether nothing may begin in a run until a person says so.
+    pub(super) fn stands_still(&self, run: RunId) -> bool {
+        self.runs.get(&run).and_then(|driven| driven.state()).is_some_and(crate::state::OpenRun::stands_still)
+    }
+
     fn reached_its_end(&self) -> bool {
         let ended = |driven: &super::Driven| {
-            driven.state().is_none_or(|state| state.ended.is_some() || (state.parked.is_some() && driven.attempts.is_empty()))
+            driven.state().is_none_or(|state| state.ended.is_some() || (state.stands_still() && driven.attempts.is_empty()))
         };
         let settled = |driven: &super::Driven| {
             driven.attempts.is_empty() && driven.state().is_none_or(crate::state::OpenRun::waits_for_people)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tokio::sync::oneshot;
 
-use crate::control::{Refusal, Request, What, decide};
+use crate::control::{Grounds, Refusal, Request, What, decide};
 use crate::event::{Event, Record};
 use crate::ids::{CommandId, RunId};
 use crate::journal::OperationalNote;
@@ -30,8 +30,10 @@ impl Worker {
             return Err(Refusal::NoSuchWorkflow { workflow: workflow.clone() });
         }
         let state = self.runs.get(&run).and_then(|driven| driven.state());
-        let events = decide(state, request)?;
-        let was_parked = state.is_some_and(|state| state.parked.is_some());
+        let grounds = Grounds { registry: &self.registry, under_way: &|command| self.under_way(run, command) };
+        let events = decide(state, request, &grounds)?;
+        let stood_still = self.stands_still(run);
+        let step = events.iter().find_map(overridden);
         for event in events {
             if matches!(event, Event::RunStarted { .. }) {
                 self.create(run, event);
@@ -39,10 +41,22 @@ impl Worker {
                 self.record(run, event);
             }
         }
+        if let Some(command) = step {
+            self.overrode(run, command, &request.what);
+        }
         match &request.what {
-            What::Unpark => self.unparked(run),
-            What::Cancel => self.break_off_ended(run, was_parked),
-            What::Start { .. } | What::Signal { .. } | What::Approve { .. } | What::Reject { .. } => {}
+            What::Cancel => self.break_off_ended(run, stood_still),
+            What::Unpark | What::Unpause | What::Retry { .. } => self.let_go(run),
+            What::Skip { .. } | What::MarkDone { .. } if stood_still => self.let_go(run),
+            What::Start { .. }
+            | What::Signal { .. }
+            | What::Approve { .. }
+            | What::Reject { .. }
+            | What::Pause
+            | What::Skip { .. }
+            | What::MarkDone { .. }
+            | What::SetTimeout { .. }
+            | What::Note { .. } => {}
         }
         self.advance(run);
         Ok(())
@@ -64,26 +78,37 @@ impl Worker {
         }
     }
 
-    fn unparked(&mut self, run: RunId) {
-        let due_now: Vec<CommandId> = self
-            .runs
-            .get(&run)
-            .and_then(|driven| driven.state())
-            .map(|state| state.open.keys().copied().collect())
-            .unwrap_or_default();
-        if !due_now.is_empty() {
+    /// An override changed what is in flight for a step.
+    fn overrode(&mut self, run: RunId, command: CommandId, what: &What) {
+        if matches!(what, What::SetTimeout { .. }) {
+            self.move_timeout(run, command);
+        } else {
+            self.give_up(run, command);
+        }
+    }
+
+    /// Whether an attempt is in flight or about to be made; a probe changes nothing.
+    fn under_way(&self, run: RunId, command: CommandId) -> bool {
+        let begun = self.runs.get(&run).and_then(|driven| driven.attempts.get(&command)).is_some_and(|running| !running.probing);
+        begun
+            || self.after.iter().any(|after| matches!(after, After::Attempt { run: r, command: c } if (*r, *c) == (run, command)))
+    }
+
+    /// Nothing holds the run up any more, or a step of it: everything open is set in motion again.
+    fn let_go(&mut self, run: RunId) {
+        if !self.stands_still(run) {
             self.pick_up_open(run);
         }
     }
 
     /// A cancellation ended some commands by the fold; their attempts and deadlines go with them.
-    fn break_off_ended(&mut self, run: RunId, was_parked: bool) {
+    fn break_off_ended(&mut self, run: RunId, stood_still: bool) {
         let Some(driven) = self.runs.get_mut(&run) else { return };
         let open: Vec<CommandId> = driven.state().map(|state| state.open.keys().copied().collect()).unwrap_or_default();
         driven.attempts.retain(|command, _| open.contains(command));
         driven.progress.retain(|command, _| open.contains(command));
         self.deadlines.forget(run, |command| !open.contains(&command));
-        if was_parked {
+        if stood_still {
             self.pick_up_open(run);
         }
     }
@@ -110,5 +135,17 @@ impl Worker {
         };
         // Whoever asked may have gone.
         let _ = reply.send(self.runs.iter().flat_map(of_run).collect());
+    }
+}
+
+/// The step that an override is about.
+#[expect(clippy::wildcard_enum_match_arm, reason = "every other event is no override of a step")]
+fn overridden(event: &Event) -> Option<CommandId> {
+    match event {
+        Event::RetryRequested { command, .. }
+        | Event::StepSkipped { command, .. }
+        | Event::StepMarkedDone { command, .. }
+        | Event::TimeoutChanged { command, .. } => Some(*command),
+        _ => None,
     }
 }

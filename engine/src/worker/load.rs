@@ -64,7 +64,8 @@ impl Worker {
         if replayable_now {
             let reason = Some("this build replays the run".to_owned());
             self.record(run, Event::RunUnparked { by: "windlass".to_owned(), reason });
-        } else if state.parked.is_some() {
+        }
+        if self.stands_still(run) {
             return;
         }
         self.record(
@@ -96,7 +97,8 @@ impl Worker {
             .collect();
         self.arm(run);
         for (command, phase, observes, needs_probe, attempt) in open {
-            let in_flight = self.runs.get(&run).is_some_and(|driven| driven.attempts.contains_key(&command));
+            let in_flight = self.runs.get(&run).is_some_and(|driven| driven.attempts.contains_key(&command))
+                || self.after.iter().any(|after| after.is_of(run, command));
             match phase {
                 _ if in_flight => {}
                 Phase::Began if observes => self.after.push(After::Attempt { run, command }),

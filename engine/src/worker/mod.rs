@@ -17,6 +17,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 
 pub use hook::{AttemptHook, AttemptInfo, Before};
 
+use crate::context::ActivityOptions;
 use crate::control::{Refusal, Request};
 use crate::event::{NewEvent, Record};
 use crate::ids::{CommandId, RunId};
@@ -215,6 +216,16 @@ impl Driven {
     fn state(&self) -> Option<&OpenRun> {
         self.machine.as_ref().map(|machine| &machine.state).or(self.bare.as_ref())
     }
+
+    /// How an attempt is bounded: as the workflow says, unless a person said otherwise; a probe as the workflow says.
+    fn options(&self, command: CommandId, probing: bool) -> ActivityOptions {
+        let mut options = self.machine.as_ref().map(|machine| machine.options(command)).unwrap_or_default();
+        let set = self.state().and_then(|state| state.activity(command)).and_then(|activity| activity.timeout);
+        if let (Some(timeout), false) = (set, probing) {
+            options.timeout = timeout;
+        }
+        options
+    }
 }
 
 /// An attempt or a probe in flight.
@@ -225,6 +236,7 @@ struct Running {
     lost_reply: bool,
     probe_failures: u32,
     task: Option<tokio::task::AbortHandle>,
+    begun_at: Timestamp,
     timeout_at: Option<Timestamp>,
     heartbeat_at: Option<Timestamp>,
 }
@@ -271,4 +283,14 @@ enum After {
     Attempt { run: RunId, command: CommandId },
     Probe { run: RunId, command: CommandId },
     Reply { reply: oneshot::Sender<Result<(), Refusal>>, answer: Result<(), Refusal> },
+}
+
+impl After {
+    /// Whether it begins an attempt or a probe of that command.
+    fn is_of(&self, run: RunId, command: CommandId) -> bool {
+        match self {
+            Self::Attempt { run: r, command: c } | Self::Probe { run: r, command: c } => (*r, *c) == (run, command),
+            Self::Reply { .. } => false,
+        }
+    }
 }

@@ -31,7 +31,7 @@ impl Worker {
     /// An attempt's time, or its permitted silence, is over.
     pub(super) fn on_timeout(&mut self, run: RunId, command: CommandId, silent: bool) {
         let Some(running) = self.land(run, command) else { return };
-        let limit = self.runs.get(&run).and_then(|d| d.machine.as_ref()).map(|m| m.options(command)).unwrap_or_default();
+        let limit = self.runs.get(&run).map(|driven| driven.options(command, running.probing)).unwrap_or_default();
         let last = self.runs.get(&run).and_then(|d| d.progress.get(&command)).map(|(text, _)| format!("; last seen: {text}"));
         let last = last.unwrap_or_default();
         let message = if silent {
@@ -147,6 +147,7 @@ impl Worker {
             lost_reply: true,
             probe_failures: 0,
             task: None,
+            begun_at: self.now,
             timeout_at: None,
             heartbeat_at: None,
         };

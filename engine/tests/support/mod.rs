@@ -229,6 +229,7 @@ impl Bench {
             input: Json::null(),
             cluster: None,
             approvals: Vec::new(),
+            plan: None,
         };
         Request { run: RunId::new(self.clock.now(), [number; 10]), by: "tester".to_owned(), reason: None, what }
     }

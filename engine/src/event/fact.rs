@@ -1,9 +1,10 @@
-//! The recorded facts of a run. Additive only: see docs/journal.md before touching a variant.
+//! The events themselves.
 
 use serde::{Deserialize, Serialize};
 
 use crate::activity::{ActivityError, Effect};
-use crate::ids::{CommandId, RunId};
+use crate::event::{ParkReason, ProbeVerdict};
+use crate::ids::CommandId;
 use crate::json::Json;
 use crate::time::Timestamp;
 
@@ -169,6 +170,12 @@ pub enum Event {
         /// Given before the gate opened (`--yes`).
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         in_advance: bool,
+        /// The digest of the gate's text that the person saw ([`crate::control::text_digest`]).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seen: Option<String>,
+        /// The digest of the plan that the person approved it under.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        plan: Option<String>,
     },
     /// A person rejected a gate.
     GateRejected {
@@ -233,6 +240,72 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
+    /// A person wants nothing new to begin; attempts in flight may finish.
+    RunPaused {
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// A person lets a paused run begin things again.
+    RunUnpaused {
+        /// Who.
+        by: String,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// A person wants a step tried, or looked at, again at once.
+    RetryRequested {
+        /// Which command.
+        command: CommandId,
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// A person lets a step count as done although it was not.
+    StepSkipped {
+        /// Which command.
+        command: CommandId,
+        /// The result that the workflow is given.
+        output: Json,
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// A person attests that a step is done.
+    StepMarkedDone {
+        /// Which command.
+        command: CommandId,
+        /// The result that the workflow is given.
+        output: Json,
+        /// What shows that it is done.
+        evidence: String,
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// A person set the time that an attempt of a step may take.
+    TimeoutChanged {
+        /// Which command.
+        command: CommandId,
+        /// The new limit, from the begin of an attempt.
+        seconds: u64,
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// A person wrote something into the logbook.
+    NoteAdded {
+        /// Who.
+        by: String,
+        /// What.
+        text: String,
+    },
     /// The workflow returned.
     RunCompleted {
         /// Its result.
@@ -248,79 +321,6 @@ pub enum Event {
         /// What it said.
         error: String,
     },
-}
-
-/// What a probe said, short of finding the effect.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ProbeVerdict {
-    /// The effect did not take place; another attempt follows.
-    DidNotHappen,
-    /// A person must tell; the run parks.
-    CannotTell,
-}
-
-/// Why a run waits for a person outside a gate.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum ParkReason {
-    /// An activity used up its attempts.
-    RetriesExhausted {
-        /// Which command.
-        command: CommandId,
-        /// Its summary.
-        summary: String,
-        /// How often it was tried.
-        attempts: u32,
-        /// The last error.
-        error: ActivityError,
-    },
-    /// An attempt's effect is unknown and the probe could not tell.
-    InDoubt {
-        /// Which command.
-        command: CommandId,
-        /// Its summary.
-        summary: String,
-        /// What was seen.
-        evidence: String,
-    },
-    /// The workflow no longer asks for what the history records.
-    Nondeterminism {
-        /// The whole explanation, ready to print.
-        message: String,
-    },
-    /// The run needs something that this binary does not have, or broke one of the engine's rules.
-    Unsupported {
-        /// The whole explanation, ready to print.
-        message: String,
-    },
-}
-
-/// An event where it stands in the journal.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Record {
-    /// Position in the whole journal, from 1.
-    pub global: u64,
-    /// The run it belongs to.
-    pub run: RunId,
-    /// Position in the run's history, from 1.
-    pub seq: u64,
-    /// When it was recorded.
-    pub at: Timestamp,
-    /// The fact.
-    pub event: Event,
-}
-
-/// An event on its way into the journal.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct NewEvent {
-    /// The run it belongs to.
-    pub run: RunId,
-    /// The position it must take; refused as a conflict if it is taken.
-    pub seq: u64,
-    /// When it happened.
-    pub at: Timestamp,
-    /// The fact.
-    pub event: Event,
 }
 
 impl Event {
@@ -350,6 +350,13 @@ impl Event {
             | Self::CancelRequested { .. }
             | Self::RunParked { .. }
             | Self::RunUnparked { .. }
+            | Self::RunPaused { .. }
+            | Self::RunUnpaused { .. }
+            | Self::RetryRequested { .. }
+            | Self::StepSkipped { .. }
+            | Self::StepMarkedDone { .. }
+            | Self::TimeoutChanged { .. }
+            | Self::NoteAdded { .. }
             | Self::RunCompleted { .. }
             | Self::RunFailed { .. }
             | Self::RunCancelled { .. } => None,

@@ -1,151 +1,13 @@
-//! What is open in a run: a light fold over its history, shared by the worker, the offline commands and the status.
+//! The fold over a history that finds what is open, shared by the worker, the offline commands and the status.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use crate::activity::{ActivityError, Effect};
+use crate::activity::Effect;
 use crate::event::{Event, ParkReason, Record};
-use crate::ids::{CommandId, RunId};
-use crate::json::Json;
+use crate::ids::CommandId;
+use crate::state::{HeldChange, OpenActivity, OpenCommand, OpenRun, Pause, Phase, RunEnd};
 use crate::time::Timestamp;
-
-/// The open ends of one run. Finished steps leave nothing behind, so a run of a hundred thousand steps stays small.
-#[derive(Clone, Debug)]
-pub struct OpenRun {
-    /// Which run.
-    pub run: RunId,
-    /// Its workflow's registered name.
-    pub workflow: String,
-    /// The workflow's revision when it was created.
-    pub revision: u32,
-    /// The workflow's input.
-    pub input: Json,
-    /// The cluster it is bound to.
-    pub cluster: Option<String>,
-    /// When it was created.
-    pub started_at: Timestamp,
-    /// When its last event was recorded.
-    pub last_at: Timestamp,
-    /// The place that its next event takes.
-    pub next_seq: u64,
-    /// What was asked for and has not ended.
-    pub open: BTreeMap<CommandId, OpenCommand>,
-    /// Gates decided before they were opened.
-    decided_early: BTreeSet<String>,
-    /// Signals told before they were asked for, counted.
-    early_signals: BTreeMap<String, u32>,
-    /// Gates that a person has approved so far.
-    pub approved: BTreeSet<String>,
-    /// Temporary changes that are still out, by key.
-    pub held: BTreeMap<String, HeldChange>,
-    /// Why it waits for a person, if it is parked.
-    pub parked: Option<ParkReason>,
-    /// Whether a person asked to cancel it.
-    pub cancelling: bool,
-    /// How it ended, if it has.
-    pub ended: Option<RunEnd>,
-}
-
-/// Something asked for that has not ended.
-#[derive(Clone, Debug)]
-pub enum OpenCommand {
-    /// An activity.
-    Activity(OpenActivity),
-    /// A timer, due then.
-    Timer {
-        /// When.
-        due_at: Timestamp,
-    },
-    /// A signal that has not come.
-    Signal {
-        /// Its name.
-        signal: String,
-    },
-    /// A gate that nobody has decided.
-    Gate {
-        /// Its name.
-        gate: String,
-        /// What the person is asked.
-        text: String,
-        /// Since when.
-        opened_at: Timestamp,
-    },
-}
-
-/// An activity that has not ended.
-#[derive(Clone, Debug)]
-pub struct OpenActivity {
-    /// Its registered name.
-    pub name: String,
-    /// Its class.
-    pub class: Effect,
-    /// Its input.
-    pub input: Json,
-    /// What it does.
-    pub summary: String,
-    /// When it was asked for.
-    pub scheduled_at: Timestamp,
-    /// The gate that permits it.
-    pub approval: Option<String>,
-    /// The attempt that began last, from 1.
-    pub attempt: u32,
-    /// Failures in a row since it was scheduled or a person let it go on.
-    pub failures: u32,
-    /// Where that attempt stands.
-    pub phase: Phase,
-}
-
-impl OpenActivity {
-    fn begun(
-        name: String,
-        class: Effect,
-        input: Json,
-        summary: String,
-        approval: Option<String>,
-        scheduled_at: Timestamp,
-    ) -> Self {
-        Self { name, class, input, summary, scheduled_at, approval, attempt: 1, failures: 0, phase: Phase::Began }
-    }
-}
-
-/// Where an attempt stands.
-#[derive(Clone, Debug)]
-pub enum Phase {
-    /// It began; if the worker that began it is gone, its end is unknown.
-    Began,
-    /// It failed; the next one is due then.
-    RetryDue {
-        /// When.
-        due_at: Timestamp,
-        /// Why the last one failed.
-        error: ActivityError,
-    },
-    /// Its end is unknown and a probe is needed.
-    InDoubt,
-    /// A probe found no effect; the next attempt may begin.
-    Cleared,
-}
-
-/// A temporary change that has not been given back.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeldChange {
-    /// What is changed and how to give it back by hand.
-    pub text: String,
-    /// The value before.
-    pub prior: Json,
-    /// Since when.
-    pub since: Timestamp,
-}
-
-/// How a run ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RunEnd {
-    /// The workflow returned this.
-    Completed(Json),
-    /// The workflow gave up.
-    Failed(String),
-    /// It was cancelled.
-    Cancelled(String),
-}
 
 impl OpenRun {
     /// Begins with a history's first record; `None` if that is no `RunStarted`.
@@ -168,6 +30,7 @@ impl OpenRun {
             approved: BTreeSet::new(),
             held: BTreeMap::new(),
             parked: None,
+            paused: None,
             cancelling: false,
             ended: None,
         })
@@ -225,10 +88,22 @@ impl OpenRun {
             Event::CancelRequested { .. } => self.cancel(),
             Event::RunParked { why } => self.park(why, record.at),
             Event::RunUnparked { .. } => self.unpark(),
+            Event::RunPaused { by, reason } => {
+                self.paused = Some(Pause { by: by.clone(), reason: reason.clone(), since: record.at });
+            }
+            Event::RunUnpaused { .. } => self.paused = None,
+            Event::RetryRequested { command, .. } => self.retry(*command, record.at),
+            Event::StepSkipped { command, .. } | Event::StepMarkedDone { command, .. } => {
+                self.open.remove(command);
+                self.settle_park(*command);
+            }
+            Event::TimeoutChanged { command, seconds, .. } => {
+                self.with_activity(*command, |a| a.timeout = Some(Duration::from_secs(*seconds)));
+            }
             Event::RunCompleted { output } => self.end(RunEnd::Completed(output.clone())),
             Event::RunFailed { error } => self.end(RunEnd::Failed(error.clone())),
             Event::RunCancelled { error } => self.end(RunEnd::Cancelled(error.clone())),
-            Event::RunStarted { .. } | Event::RunResumed { .. } | Event::PatchMarked { .. } => {}
+            Event::RunStarted { .. } | Event::RunResumed { .. } | Event::PatchMarked { .. } | Event::NoteAdded { .. } => {}
         }
     }
 
@@ -281,30 +156,6 @@ impl OpenRun {
         }
     }
 
-    /// The activity of a command, if it is open.
-    pub fn activity(&self, command: CommandId) -> Option<&OpenActivity> {
-        match self.open.get(&command) {
-            Some(OpenCommand::Activity(activity)) => Some(activity),
-            Some(OpenCommand::Timer { .. } | OpenCommand::Signal { .. } | OpenCommand::Gate { .. }) | None => None,
-        }
-    }
-
-    /// The names of the gates that wait for a person.
-    pub fn open_gates(&self) -> impl Iterator<Item = &str> {
-        self.open.values().filter_map(|command| match command {
-            OpenCommand::Gate { gate, .. } => Some(gate.as_str()),
-            OpenCommand::Activity(_) | OpenCommand::Timer { .. } | OpenCommand::Signal { .. } => None,
-        })
-    }
-
-    /// Whether nothing but a person or the outside can move this run.
-    pub fn waits_for_people(&self) -> bool {
-        self.ended.is_some()
-            || self.parked.is_some()
-            || (!self.open.is_empty()
-                && self.open.values().all(|c| matches!(c, OpenCommand::Gate { .. } | OpenCommand::Signal { .. })))
-    }
-
     fn with_activity(&mut self, command: CommandId, change: impl FnOnce(&mut OpenActivity)) {
         if let Some(OpenCommand::Activity(activity)) = self.open.get_mut(&command) {
             change(activity);
@@ -325,14 +176,11 @@ impl OpenRun {
         }
     }
 
-    fn first_open(&self, wanted: impl Fn(&OpenCommand) -> bool) -> Option<CommandId> {
-        self.open.iter().find(|(_, command)| wanted(command)).map(|(id, _)| *id)
-    }
-
     /// A cancellation ends every wait and everything that only a retry or a person could move; an attempt in flight that
     /// changes the world is left to finish, because half a change helps nobody.
     fn cancel(&mut self) {
         self.cancelling = true;
+        self.paused = None;
         let probing = self.parked.take().is_none();
         self.open.retain(|_, command| match command {
             OpenCommand::Activity(activity) if activity.class != Effect::Observe => match activity.phase {
@@ -351,6 +199,26 @@ impl OpenRun {
         self.parked = Some(why.clone());
     }
 
+    /// What waits begins now; a wait that runs begins anew. What is in doubt stays so: it is looked at again, not repeated.
+    fn retry(&mut self, command: CommandId, at: Timestamp) {
+        self.with_activity(command, |activity| {
+            activity.failures = 0;
+            match &mut activity.phase {
+                Phase::RetryDue { due_at, .. } => *due_at = at,
+                phase @ Phase::Began if activity.class == Effect::Observe => *phase = Phase::Cleared,
+                Phase::Began | Phase::InDoubt | Phase::Cleared => {}
+            }
+        });
+        self.settle_park(command);
+    }
+
+    /// The step that the run was parked for has been dealt with.
+    fn settle_park(&mut self, command: CommandId) {
+        if self.parked.as_ref().and_then(ParkReason::command) == Some(command) {
+            self.parked = None;
+        }
+    }
+
     fn unpark(&mut self) {
         self.parked = None;
         for command in self.open.values_mut() {
@@ -363,6 +231,7 @@ impl OpenRun {
     fn end(&mut self, end: RunEnd) {
         self.ended = Some(end);
         self.parked = None;
+        self.paused = None;
         self.open.clear();
     }
 }

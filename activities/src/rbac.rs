@@ -39,6 +39,10 @@ const PATCH_POOL: Permission = on("patch", MACHINE_CONFIG, "machineconfigpools")
 const LIST_HEALTH_CHECKS: Permission = within(MACHINES, "list", MACHINE, "machinehealthchecks");
 const READ_GATES: [Permission; 2] =
     [within("openshift-config-managed", "get", "", "configmaps"), within("openshift-config", "get", "", "configmaps")];
+const READ_SIGNERS: [Permission; 2] = [
+    within("openshift-kube-apiserver-operator", "get", "", "secrets"),
+    within("openshift-kube-controller-manager-operator", "get", "", "secrets"),
+];
 
 /// What the shared watches need, and a look at a drain that does not end.
 const WAIT: [Permission; 11] = [
@@ -72,7 +76,7 @@ const PREFLIGHT: [Permission; 12] = [
 
 /// The permissions that an activity needs; none is known for names that are not activities on clusters.
 pub fn needed_by(activity: &str) -> Option<Vec<Permission>> {
-    let table: [(ActivityName, &[&[Permission]]); 24] = [
+    let table: &[(ActivityName, &[&[Permission]])] = &[
         (crate::preflight::Preflight::NAME, &[&PREFLIGHT, &READ_GATES]),
         (crate::release::ResolvePath::NAME, &[&[READ_VERSION, on("list", "", "nodes")]]),
         (crate::release::ResolveHop::NAME, &[&[READ_VERSION]]),
@@ -95,10 +99,13 @@ pub fn needed_by(activity: &str) -> Option<Vec<Permission>> {
         (crate::target::SetUpstream::NAME, &[&[READ_VERSION, PATCH_VERSION]]),
         (crate::target::CheckRisks::NAME, &[&[READ_VERSION]]),
         (crate::target::CheckDisconnected::NAME, &[&READ_MIRRORS]),
+        (crate::windows::FindWindow::NAME, &[]),
+        (crate::estimate::ReadEstimates::NAME, &[&[READ_VERSION, on("get", CONFIG, "infrastructures")]]),
+        (crate::deadline::ReadDeadlines::NAME, &[&[READ_VERSION, LIST_POOLS], &READ_SIGNERS]),
         (crate::verify::CheckHealth::NAME, &[&WAIT]),
         (crate::verify::FinalVerification::NAME, &[&WAIT, &[LIST_HEALTH_CHECKS]]),
     ];
-    let (_, permissions) = table.into_iter().find(|(name, _)| name.as_str() == activity)?;
+    let (_, permissions) = table.iter().find(|(name, _)| name.as_str() == activity)?;
     Some(permissions.concat())
 }
 

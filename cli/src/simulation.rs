@@ -1,11 +1,12 @@
 //! A simulated cluster as the command line shapes it, and its time as the engine reads it.
 
 use std::future::Future;
-use std::path::PathBuf;
 use std::pin::Pin;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use windlass_engine::{Clock, Timestamp};
+use windlass_sim::hazards::Faults;
 use windlass_sim::{ClusterShape, Scenario, Sim, SimClock};
 
 use crate::failure::{Failure, Kind};
@@ -28,14 +29,22 @@ pub(crate) struct ShapeArgs {
     /// What every random choice of the cluster follows from
     #[arg(long, value_name = "NUMBER", default_value_t = 1, global = true, help_heading = CLUSTER)]
     pub(crate) seed: u64,
-    /// What goes wrong: a scenario file, or the name of a built-in scenario (calm, harsh)
-    #[arg(long, value_name = "FILE", global = true, help_heading = CLUSTER)]
-    faults: Option<PathBuf>,
+    /// What goes wrong: hazards by number (F1,F7), built-in scenarios (calm, harsh, clock-jump) and scenario files, joined by commas
+    #[arg(long, value_name = "NAME|FILE,…", global = true, help_heading = CLUSTER)]
+    faults: Option<String>,
 }
 
 impl ShapeArgs {
-    /// The cluster as asked for.
-    pub(crate) fn shape(&self) -> Result<ClusterShape, Failure> {
+    /// The cluster as asked for, with what is wrong with it from the start and what goes wrong later.
+    pub(crate) fn plan(&self) -> Result<PlannedSim, Failure> {
+        let faults = Faults::read(self.faults.as_deref().unwrap_or_default()).map_err(|e| instructed(&e.to_string()))?;
+        let mut shape = self.shape()?;
+        faults.apply(&mut shape);
+        let scenario = faults.scenario(&shape).map_err(|e| instructed(&e.to_string()))?;
+        Ok(PlannedSim { shape, scenario, is_troubled: !faults.is_empty() })
+    }
+
+    fn shape(&self) -> Result<ClusterShape, Failure> {
         let mut shape = ClusterShape { seed: self.seed, ..ClusterShape::default() };
         if let Some(version) = &self.version {
             let minor = version.rsplit_once('.').map_or(version.as_str(), |(minor, _)| minor);
@@ -50,17 +59,33 @@ impl ShapeArgs {
         }
         Ok(shape)
     }
+}
 
-    /// What goes wrong in it.
-    pub(crate) fn scenario(&self) -> Result<Scenario, Failure> {
-        let Some(file) = &self.faults else { return Ok(Scenario::calm()) };
-        Scenario::load(file).map_err(|e| instructed(&e.to_string()))
+/// A simulated cluster that is not built yet.
+pub(crate) struct PlannedSim {
+    pub(crate) shape: ClusterShape,
+    scenario: Scenario,
+    is_troubled: bool,
+}
+
+/// How long what is wrong from the start has been so when somebody first looks: operators report within minutes.
+const SETTLING: Duration = Duration::from_secs(5 * 60);
+
+impl PlannedSim {
+    /// Builds the cluster and starts its controllers.
+    pub(crate) fn start(self, clock: SimClock) -> Result<Sim, Failure> {
+        Sim::start(self.shape, self.scenario, clock)
+            .map_err(|e| Failure::usage(format!("the simulated cluster can't be built: {e}"), "change --nodes or --pools"))
     }
 
-    /// Builds the cluster and starts its controllers.
-    pub(crate) fn start(&self, clock: SimClock) -> Result<Sim, Failure> {
-        Sim::start(self.shape()?, self.scenario()?, clock)
-            .map_err(|e| Failure::usage(format!("the simulated cluster can't be built: {e}"), "change --nodes or --pools"))
+    /// As [`PlannedSim::start`], and waits until trouble that is there from the start shows.
+    pub(crate) async fn start_settled(self, clock: SimClock) -> Result<Sim, Failure> {
+        let is_troubled = self.is_troubled;
+        let sim = self.start(clock)?;
+        if is_troubled {
+            sim.clock().sleep(SETTLING).await;
+        }
+        Ok(sim)
     }
 }
 

@@ -6,6 +6,7 @@ pub mod check;
 pub mod clock;
 mod controllers;
 pub mod faults;
+pub mod hazards;
 pub mod rng;
 pub mod scenario;
 pub mod serve;

@@ -20,8 +20,8 @@ use crate::store::resources::{CLUSTERVERSIONS, NODES};
 use crate::store::{ApiError, Store};
 use crate::world::graph::UpdateGraph;
 use crate::world::json::{name, node_ready, text};
-use crate::world::populate;
 use crate::world::shape::ClusterShape;
+use crate::world::{overlay, populate};
 
 /// A running simulated cluster; dropping it stops its controllers.
 #[derive(Debug)]
@@ -51,7 +51,9 @@ impl Sim {
         let graph = Arc::new(Mutex::new(graph));
         let served = Arc::clone(&graph);
         service.serve_updates(move |channel| served.lock().unwrap_or_else(PoisonError::into_inner).document(channel));
+        let laid_over = shape.clone();
         let controllers = Controllers::new(service.clone(), shape, Arc::clone(&graph), scenario.world, Arc::clone(&ledger));
+        overlay(&store, &laid_over)?;
         let end_pods = async move { store.end_pods(is_held).await };
         let tasks = vec![tokio::spawn(controllers.run()).abort_handle(), tokio::spawn(end_pods).abort_handle()];
         Ok(Self { service, ledger, graph, cluster_id, tasks })

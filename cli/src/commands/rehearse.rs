@@ -41,8 +41,9 @@ pub(crate) async fn run(app: &App, mut args: Args) -> Outcome {
         tokio::time::pause();
     }
     let speed = simulation::checked_speed(args.speed.unwrap_or(1.0))?;
-    args.workflow.for_cluster_at(&args.shape.shape()?.version);
-    let sim = args.shape.start(SimClock::new(simulation::epoch(), speed))?;
+    let planned = args.shape.plan()?;
+    args.workflow.for_cluster_at(&planned.shape.version);
+    let sim = planned.start_settled(SimClock::new(simulation::epoch(), speed)).await?;
     let clock: Arc<dyn Clock> = Arc::new(SimulatedTime(sim.clock().clone()));
     let client = kube::Client::new(sim.service(), "default");
     let cluster = Arc::new(Cluster::from_client(client, Settings::simulated(clock.clone())).await?);

@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
 use super::mirror::News;
-use super::{Controller, Cx, earlier, minutes};
+use super::{Controller, Cx, earlier, minutes, mishaps};
 use crate::scenario::{Refusal, When, WorldFault};
 use crate::store::Preconditions;
 use crate::store::resources::{
@@ -17,7 +17,7 @@ use crate::world::pools::{cert_expirys, machine_config};
 use crate::world::workloads::{Workload, budget_object, deployment_objects, pod_of, start};
 
 /// The namespace of the pods that block drains.
-const LEGACY: &str = "legacy";
+pub(super) const LEGACY: &str = "legacy";
 
 /// All scripted faults and how far each is.
 #[derive(Debug)]
@@ -97,6 +97,14 @@ impl Board {
         })
     }
 
+    /// Whether a node that has just booted is scripted to boot once more; asked, it is used up.
+    pub(super) fn boots_again(&mut self, node: &str) -> bool {
+        let found = self
+            .active()
+            .find(|(fault, _)| matches!(fault, WorldFault::NodeRebootsTwice { node: twice, .. } if node_name(twice) == node));
+        found.map(|(_, state)| *state = State::Over).is_some()
+    }
+
     /// Whether an operator is scripted to be degraded now.
     pub(super) fn degraded(&self, operator: &str) -> bool {
         self.slots.iter().any(|(fault, state)| {
@@ -119,8 +127,9 @@ impl Controller for Disruptions {
         "disruptions"
     }
 
-    fn concerns(&self, _news: &News) -> bool {
-        false
+    fn concerns(&self, news: &News) -> bool {
+        // Another actor meddles with nodes that are being drained.
+        !news.nodes.is_empty()
     }
 
     fn reconcile(&mut self, cx: &mut Cx<'_>) -> Option<DateTime<Utc>> {
@@ -157,6 +166,7 @@ fn step(cx: &mut Cx<'_>, fault: &WorldFault, state: State) -> State {
             end(cx, fault);
             State::Over
         }
+        State::Active { .. } if mishaps::meddle(cx, fault) => State::Over,
         State::Waiting | State::Active { .. } | State::Over => state,
     }
 }
@@ -187,8 +197,9 @@ fn begin(cx: &mut Cx<'_>, fault: &WorldFault) {
         }
         WorldFault::PoolDegraded { pool, reason, .. } => break_node(cx, pool, reason),
         WorldFault::EdgeWithdrawn { from, to, .. } => {
-            cx.shared.withdraw(from, to);
-            cx.shared.wake("cvo");
+            cx.shared.republish(|graph| {
+                graph.withdraw(from, to);
+            });
         }
         WorldFault::MachineConfigAdded { pool, .. } => {
             let name = format!("99-{pool}-added-{}", cx.now.timestamp() % 100_000);
@@ -205,8 +216,16 @@ fn begin(cx: &mut Cx<'_>, fault: &WorldFault) {
                 cx.modify(&MACHINECONFIGPOOLS, None, name(&pool), |p| p["status"]["certExpirys"] = cert_expirys(cx.now, *days));
             }
         }
+        WorldFault::NodePressure { .. }
+        | WorldFault::SigningRequestPending { .. }
+        | WorldFault::PodStuck { .. }
+        | WorldFault::MachineDeleted { .. }
+        | WorldFault::RiskChanged { .. }
+        | WorldFault::ClockJump { .. } => mishaps::begin(cx, fault),
         // These wait until somebody runs into them.
         WorldFault::NodeStuck { .. }
+        | WorldFault::NodeRebootsTwice { .. }
+        | WorldFault::NodeUncordoned { .. }
         | WorldFault::OperatorSlow { .. }
         | WorldFault::UpdateRefused { .. }
         | WorldFault::EtcdSlow { .. } => {}
@@ -234,6 +253,9 @@ fn end(cx: &mut Cx<'_>, fault: &WorldFault) {
         WorldFault::PoolPaused { pool, .. } => {
             cx.modify(&MACHINECONFIGPOOLS, None, pool, |p| p["spec"]["paused"] = json!(false));
         }
+        WorldFault::NodePressure { .. } | WorldFault::SigningRequestPending { .. } | WorldFault::PodStuck { .. } => {
+            mishaps::end(cx, fault);
+        }
         // The hosts bring a silent node back, and the others have nothing to take back.
         WorldFault::NodeSilent { .. }
         | WorldFault::NodeStuck { .. }
@@ -242,6 +264,11 @@ fn end(cx: &mut Cx<'_>, fault: &WorldFault) {
         | WorldFault::EdgeWithdrawn { .. }
         | WorldFault::MachineConfigAdded { .. }
         | WorldFault::SignerEnds { .. }
+        | WorldFault::NodeRebootsTwice { .. }
+        | WorldFault::MachineDeleted { .. }
+        | WorldFault::NodeUncordoned { .. }
+        | WorldFault::RiskChanged { .. }
+        | WorldFault::ClockJump { .. }
         | WorldFault::EtcdSlow { .. } => {}
     }
 }
@@ -264,21 +291,30 @@ fn blocker(node: &str) -> Workload {
 /// Puts a pod on a node whose budget allows no disruption.
 fn block_drain(cx: &Cx<'_>, node: &str) {
     let workload = blocker(node);
-    let (mut deployment, mut set) = deployment_objects(&workload);
+    if settle_on(cx, &workload, node, &[]).is_some()
+        && let Some(budget) = budget_object(&workload, cx.now)
+    {
+        cx.create(&PDBS, budget);
+    }
+}
+
+/// Runs a workload of one pod, with these finalizers, on one node and nowhere else; says what the pod is called.
+pub(super) fn settle_on(cx: &Cx<'_>, workload: &Workload, node: &str, finalizers: &[&str]) -> Option<String> {
+    let (mut deployment, mut set) = deployment_objects(workload);
     for object in [&mut deployment, &mut set] {
         object["spec"]["template"]["spec"]["nodeSelector"] = json!({ "kubernetes.io/hostname": node });
     }
     cx.create(&NAMESPACES, json!({ "metadata": { "name": LEGACY }, "status": { "phase": "Active" } }));
-    let Some(deployment) = cx.create(&DEPLOYMENTS, deployment) else { return };
+    let deployment = cx.create(&DEPLOYMENTS, deployment)?;
     set["metadata"]["ownerReferences"] = owner("Deployment", &deployment);
-    let Some(set) = cx.create(&REPLICASETS, set) else { return };
+    let set = cx.create(&REPLICASETS, set)?;
     let mut pod = pod_of(&set["spec"]["template"], LEGACY, &format!("{}-x7k2p", name(&set)));
     pod["metadata"]["ownerReferences"] = owner("ReplicaSet", &set);
-    start(&mut pod, node, &crate::clock::rfc3339(cx.now));
-    cx.create(&PODS, pod);
-    if let Some(budget) = budget_object(&workload, cx.now) {
-        cx.create(&PDBS, budget);
+    if !finalizers.is_empty() {
+        pod["metadata"]["finalizers"] = json!(finalizers);
     }
+    start(&mut pod, node, &crate::clock::rfc3339(cx.now));
+    cx.create(&PODS, pod).map(|pod| name(&pod).to_owned())
 }
 
 fn owner(kind: &str, object: &serde_json::Value) -> serde_json::Value {

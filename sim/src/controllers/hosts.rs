@@ -137,6 +137,10 @@ impl Kubelets {
             let reboot = Reboot { node: node.to_owned(), at: now, boot_id, config, version: release.version.clone() };
             cx.shared.ledger().reboots.push(reboot);
         }
+        if cx.shared.board.boots_again(node) {
+            let back_at = Some(now + minutes(cx.shared.shape.timing.reboot_minutes));
+            return Host::Down(Outage { since: now, back_at, boots: Some(release.clone()), shown: false, evicted: false });
+        }
         Host::Starting { ready_at: cx.in_seconds(self.rng.range(20..50)) }
     }
 }

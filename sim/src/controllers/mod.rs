@@ -10,6 +10,7 @@ pub mod ledger;
 mod machines;
 mod mco;
 mod mirror;
+mod mishaps;
 mod replicas;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -59,6 +60,8 @@ struct Shared {
     api: ApiService,
     shape: ClusterShape,
     graph: UpdateGraph,
+    /// How often the update service changed what it says.
+    graph_changes: usize,
     /// The same graph, where the update service reads it.
     published: Arc<Mutex<UpdateGraph>>,
     board: Board,
@@ -74,10 +77,12 @@ impl Shared {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes an update back.
-    fn withdraw(&mut self, from: &str, to: &str) {
-        self.graph.withdraw(from, to);
-        self.published.lock().unwrap_or_else(PoisonError::into_inner).withdraw(from, to);
+    /// Changes what the update service says.
+    fn republish(&mut self, change: impl Fn(&mut UpdateGraph)) {
+        change(&mut self.graph);
+        change(&mut self.published.lock().unwrap_or_else(PoisonError::into_inner));
+        self.graph_changes += 1;
+        self.wake("cvo");
     }
 
     /// Lets a controller run in the next pass.
@@ -170,8 +175,19 @@ impl Controllers {
         let mirror = Mirror::new(&store);
         let board = Board::new(faults);
         let hosts = mirror.nodes.keys().map(|name| (name.clone(), Host::default())).collect();
-        let shared =
-            Shared { api, shape, graph, published, board, hosts, ledger, started, accepted: vec![], wake: BTreeSet::new() };
+        let shared = Shared {
+            api,
+            shape,
+            graph,
+            graph_changes: 0,
+            published,
+            board,
+            hosts,
+            ledger,
+            started,
+            accepted: vec![],
+            wake: BTreeSet::new(),
+        };
         Self { store, mirror, shared, slots }
     }
 

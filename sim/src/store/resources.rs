@@ -44,6 +44,7 @@ pub const ALL: &[&Resource] = &[
     &NODEHEALTHCHECKS,
     &CLUSTERSERVICEVERSIONS,
     &SUBSCRIPTIONS,
+    &VIRTUALMACHINEINSTANCES,
 ];
 
 /// Finds a served resource by its path.
@@ -233,6 +234,15 @@ pub const SUBSCRIPTIONS: Resource =
     custom("operators.coreos.com", "v1alpha1", ["subscriptions", "subscription", "Subscription"], &["sub", "subs"])
         .namespaced()
         .with_status();
+/// `virtualmachineinstances` of `kubevirt.io/v1`.
+pub const VIRTUALMACHINEINSTANCES: Resource = custom(
+    "kubevirt.io",
+    "v1",
+    ["virtualmachineinstances", "virtualmachineinstance", "VirtualMachineInstance"],
+    &["vmi", "vmis"],
+)
+.namespaced()
+.with_status();
 
 const fn builtin(
     group: &'static str,

@@ -174,6 +174,17 @@ impl UpdateGraph {
         self.edges.len() != before
     }
 
+    /// Says of every update between two releases, or two minor versions, whether a risk applies.
+    pub fn judge_risk(&mut self, from: &str, to: &str, name: &str, applies: Applies) {
+        let hits = |pattern: &str, version: &str| version == pattern || version.starts_with(&format!("{pattern}."));
+        for edge in self.edges.iter_mut().filter(|e| hits(from, &e.from) && hits(to, &e.to)) {
+            match edge.risks.iter_mut().find(|risk| risk.name == name) {
+                Some(risk) => risk.applies = applies,
+                None => edge.risks.push(risk(name, "A defect was found after the release.", applies)),
+            }
+        }
+    }
+
     /// The document that the update service sends for `channel`.
     pub fn document(&self, channel: &str) -> Value {
         let carried: Vec<&Release> = self.releases.iter().filter(|r| r.channels.iter().any(|c| c == channel)).collect();
@@ -215,13 +226,16 @@ fn channels(minor: u64, base: u64) -> Vec<String> {
     found
 }
 
-fn risks(from: &Version, to: &Version, y: u64) -> Vec<Risk> {
-    let risk = |name: &str, message: &str, applies| Risk {
+fn risk(name: &str, message: &str, applies: Applies) -> Risk {
+    Risk {
         name: name.into(),
         message: message.into(),
         url: format!("https://issues.redhat.com/browse/OCPBUGS-{}", 40_000 + name.len() * 137),
         applies,
-    };
+    }
+}
+
+fn risks(from: &Version, to: &Version, y: u64) -> Vec<Risk> {
     match (from.minor.abs_diff(y), to.minor.abs_diff(y), to.patch) {
         (0, 1, 9) => vec![risk(
             "AzureRegistryImagePreservation",

@@ -5,6 +5,7 @@ pub mod graph;
 pub(crate) mod json;
 pub(crate) mod nodes;
 pub(crate) mod operators;
+mod overlays;
 pub(crate) mod pools;
 pub mod shape;
 pub(crate) mod version;
@@ -97,6 +98,11 @@ pub(crate) fn populate(store: &Store, shape: &ClusterShape, graph: &UpdateGraph)
         write(store, draft, &mut uids, now)?;
     }
     Ok(())
+}
+
+/// Lays the shape's own objects over the generated ones, where the controllers see it.
+pub(crate) fn overlay(store: &Store, shape: &ClusterShape) -> Result<(), ApiError> {
+    shape.objects.iter().try_for_each(|object| overlays::lay(store, object))
 }
 
 fn write(store: &Store, draft: Draft, uids: &mut BTreeMap<Owner, Value>, now: DateTime<Utc>) -> Result<(), ApiError> {

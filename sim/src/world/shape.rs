@@ -72,6 +72,9 @@ pub struct ClusterShape {
     pub timing: Timing,
     /// What the update service knows; none derives an EUS-to-EUS graph from `version`.
     pub graph: Option<UpdateGraph>,
+    /// Objects laid over the generated ones: merged into the one of the same kind and name, else added.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub objects: Vec<serde_json::Value>,
 }
 
 /// One machine config pool.
@@ -204,6 +207,7 @@ impl Default for ClusterShape {
             api_outage_on_master_reboot: false,
             timing: Timing::default(),
             graph: None,
+            objects: vec![],
         }
     }
 }
@@ -296,6 +300,23 @@ impl ClusterShape {
     /// What the update service knows.
     pub fn update_graph(&self) -> UpdateGraph {
         self.graph.clone().unwrap_or_else(|| UpdateGraph::eus(&self.version))
+    }
+
+    /// Each pool with the names of its nodes, `master` first.
+    pub fn nodes_by_pool(&self) -> Vec<(String, Vec<String>)> {
+        let master = ("master".to_owned(), self.control_plane);
+        let pools = std::iter::once(master).chain(self.pools.iter().map(|p| (p.name.clone(), p.nodes)));
+        pools.map(|(pool, n)| (pool.clone(), (0..n).map(|i| format!("{pool}-{i}")).collect())).collect()
+    }
+
+    /// The node of this name; `worker/0` is the first of its pool.
+    pub fn node_named(&self, name: &str) -> Option<String> {
+        let pools = self.nodes_by_pool();
+        if let Some((pool, index)) = name.split_once('/') {
+            let (_, nodes) = pools.into_iter().find(|(known, _)| known == pool)?;
+            return nodes.into_iter().nth(index.parse().ok()?);
+        }
+        pools.into_iter().flat_map(|(_, nodes)| nodes).find(|node| node == name)
     }
 
     /// Number of nodes outside the control plane.

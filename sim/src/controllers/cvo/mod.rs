@@ -32,7 +32,7 @@ pub(super) struct Cvo {
     rng: Rng,
     /// When the newest spec is looked at.
     sync_at: Option<DateTime<Utc>>,
-    /// The channel and upstream for which updates were retrieved, and the graph's size then.
+    /// The channel and upstream for which updates were retrieved, and how often the service had changed then.
     retrieved: Option<(String, usize)>,
     retrieve_at: Option<DateTime<Utc>>,
     upgradeable_at: Option<DateTime<Utc>>,
@@ -236,7 +236,7 @@ impl Cvo {
 
     /// Asks the update service again when the channel, the release or the service's answer changed.
     fn retrieve(&mut self, cx: &mut Cx<'_>, version: &Value) {
-        let wanted = (text(version, "/spec/channel").to_owned(), cx.shared.graph.edges.len());
+        let wanted = (text(version, "/spec/channel").to_owned(), cx.shared.graph_changes);
         let seen = version["metadata"]["generation"] == version["status"]["observedGeneration"];
         if self.retrieved.as_ref() != Some(&wanted) && self.retrieve_at.is_none() && (seen || self.sync_at.is_none()) {
             // A changed channel is asked for at once; what the service changes by itself is seen minutes later.

@@ -81,7 +81,7 @@ impl Procedure {
         let pause_days = args.pause_days;
         let survey = EusSurvey {
             cluster: cluster.id().to_string(),
-            preflight: look.at(Preflight { target, pause_days }).await?,
+            preflight: look.at(Preflight::new(target, pause_days)).await?,
             pools: look.at(ListPools {}).await?,
             health_checks: look.at(ListHealthChecks {}).await?,
             gates: look.at(ReadGates {}).await?,

@@ -86,7 +86,7 @@ async fn update(ctx: &WorkflowContext, input: &EusUpdate, path: &UpdatePath, hel
 /// Looks at everything that would stop the update half way, before anything is changed.
 async fn look_before(ctx: &WorkflowContext, input: &EusUpdate) -> WorkflowResult<()> {
     ctx.status("looking at the cluster before anything is changed");
-    let report = ctx.run(Preflight { target: input.target, pause_days: input.pause_days }).await?;
+    let report = ctx.run(Preflight::new(input.target, input.pause_days)).await?;
     report.refuse_blocked().map_err(|error| WorkflowError::Failed(format!("preflight: {error}")))
 }
 

@@ -1,21 +1,24 @@
 //! Checks before the first change: each a pure function over facts that were read once, with a verdict, its evidence
 //! and what to do about it.
 
+mod capacity;
 mod facts;
 mod nodes;
 mod platform;
 mod pools;
+mod report;
 mod workloads;
 
-pub use facts::{Facts, Plan};
-
-use std::fmt;
+pub use facts::{Facts, Look};
+use report::Findings;
+pub use report::{Check, CheckVerdict, PreflightReport};
 
 use serde::{Deserialize, Serialize};
 use windlass_engine::{Activity, ActivityContext, ActivityError, ActivityName, Effect};
 
 use crate::cluster::Cluster;
-use crate::release::Minor;
+use crate::drain::predict;
+use crate::release::{Minor, Release};
 
 /// Reads the state of a cluster and judges whether an EUS-to-EUS update may begin.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -24,125 +27,77 @@ pub struct Preflight {
     pub target: Minor,
     /// For how many days pools may stay paused.
     pub pause_days: u32,
-}
-
-/// What the checks said.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct PreflightReport {
-    /// Every check, in a fixed order.
-    pub checks: Vec<Check>,
-}
-
-/// What one check said.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Check {
-    /// A stable word for programs: `budgets`.
-    pub id: String,
-    /// What is checked.
-    pub title: String,
-    /// What it comes to.
-    pub verdict: CheckVerdict,
-    /// What was seen.
-    pub evidence: Vec<String>,
-    /// What to do about it.
+    /// The minor releases on the way; both hops of an EUS-to-EUS update if empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hops: Vec<Minor>,
+    /// The releases that are pinned already.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub releases: Vec<Release>,
+    /// The longest maintenance window; none if there are no windows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub remedy: Option<String>,
+    pub window_seconds: Option<u64>,
+    /// The step that needs the longest window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub longest_step: Option<LongestStep>,
+    /// Risks of conditional updates that a person accepts, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accepted_risks: Vec<String>,
+    /// The activities whose permissions are asked for; those of an update of a cluster if empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub activities: Vec<String>,
 }
 
-/// What a check comes to.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CheckVerdict {
-    /// Nothing stands in the way.
-    Pass,
-    /// A person should know.
-    Warn,
-    /// The update must not begin.
-    Block,
+/// The step of a run that needs the longest window.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LongestStep {
+    /// What it does.
+    pub name: String,
+    /// How long it takes in nine of ten cases.
+    pub p90_seconds: u64,
 }
 
-impl fmt::Display for CheckVerdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Pass => "pass",
-            Self::Warn => "warn",
-            Self::Block => "block",
-        })
+impl Preflight {
+    /// Of an EUS-to-EUS update without windows or accepted risks.
+    pub fn new(target: Minor, pause_days: u32) -> Self {
+        Self {
+            target,
+            pause_days,
+            hops: Vec::new(),
+            releases: Vec::new(),
+            window_seconds: None,
+            longest_step: None,
+            accepted_risks: Vec::new(),
+            activities: Vec::new(),
+        }
     }
 }
 
-impl PreflightReport {
-    /// The checks that keep the update from beginning.
-    pub fn blockers(&self) -> impl Iterator<Item = &Check> {
-        self.checks.iter().filter(|check| check.verdict == CheckVerdict::Block)
-    }
+type CheckFn = fn(&Facts, &Preflight) -> Check;
 
-    /// The checks that a person should know of.
-    pub fn warnings(&self) -> impl Iterator<Item = &Check> {
-        self.checks.iter().filter(|check| check.verdict == CheckVerdict::Warn)
-    }
-
-    /// Refuses to go on while something blocks; one line that names each and what to do.
-    pub fn refuse_blocked(&self) -> Result<(), ActivityError> {
-        let blockers: Vec<String> = self.blockers().map(ToString::to_string).collect();
-        if blockers.is_empty() { Ok(()) } else { Err(ActivityError::permanent("preflight-blocked", blockers.join(" | "))) }
-    }
-}
-
-impl fmt::Display for Check {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.id, self.evidence.join("; "))?;
-        self.remedy.iter().try_for_each(|remedy| write!(f, "; {remedy}"))
-    }
-}
-
-/// What a check found, before it is judged.
-#[derive(Default)]
-struct Findings {
-    blocking: Vec<String>,
-    worrying: Vec<String>,
-    fine: Vec<String>,
-}
-
-impl Findings {
-    /// The gravest findings decide, and only they and the next graver ones are shown.
-    fn judge(self, id: &str, title: &str, remedy: &str) -> Check {
-        let verdict = match (self.blocking.is_empty(), self.worrying.is_empty()) {
-            (false, _) => CheckVerdict::Block,
-            (true, false) => CheckVerdict::Warn,
-            (true, true) => CheckVerdict::Pass,
-        };
-        let evidence = match verdict {
-            CheckVerdict::Pass => self.fine,
-            CheckVerdict::Warn | CheckVerdict::Block => [self.blocking, self.worrying].concat(),
-        };
-        let remedy = (verdict != CheckVerdict::Pass).then(|| remedy.to_owned());
-        Check { id: id.to_owned(), title: title.to_owned(), verdict, evidence, remedy }
-    }
-}
-
-type CheckFn = fn(&Facts, Plan) -> Check;
-
-/// Every check, from what is quickest to understand to what takes a look.
-const CHECKS: [CheckFn; 13] = [
-    platform::version,
-    platform::upgradeable,
-    platform::acknowledgements,
-    platform::operators,
-    platform::clock,
-    pools::pools,
-    nodes::nodes,
-    nodes::cordons,
-    nodes::signing_requests,
-    pools::health_checks,
-    pools::certificates,
-    workloads::budgets,
-    workloads::removed_apis,
+/// The catalogue: every check with its number, in the order of the numbers. P24 (addresses and MTU of another network
+/// plugin) and P26 (health of an OVN database) belong to procedures that are not updates.
+const CHECKS: [(&str, CheckFn); 15] = [
+    ("P03", platform::clock),
+    ("P04", platform::operators),
+    ("P05", platform::version),
+    ("P05", platform::upgradeable),
+    ("P06", pools::pools),
+    ("P07", nodes::nodes),
+    ("P07", nodes::cordons),
+    ("P08", nodes::signing_requests),
+    ("P09", workloads::budgets),
+    ("P10", capacity::capacity),
+    ("P11", capacity::evictable),
+    ("P13", pools::certificates),
+    ("P14", workloads::removed_apis),
+    ("P16", platform::acknowledgements),
+    ("P18", pools::health_checks),
 ];
 
-/// Judges facts by every check.
-pub fn judge(facts: &Facts, plan: Plan) -> PreflightReport {
-    PreflightReport { checks: CHECKS.iter().map(|check| check(facts, plan)).collect() }
+/// Judges facts by every check, and predicts every drain.
+pub fn judge(facts: &Facts, plan: &Preflight) -> PreflightReport {
+    let numbered = |(number, check): &(&str, CheckFn)| Check { number: (*number).to_owned(), ..check(facts, plan) };
+    PreflightReport { checks: CHECKS.iter().map(numbered).collect(), drains: predict(facts) }
 }
 
 impl Activity for Preflight {
@@ -157,7 +112,7 @@ impl Activity for Preflight {
 
     async fn run(self, cx: ActivityContext<Cluster>) -> Result<PreflightReport, ActivityError> {
         let facts = Facts::read(cx.world(), |what| cx.progress(format!("reading {what}"))).await?;
-        Ok(judge(&facts, Plan { target: self.target, pause_days: self.pause_days }))
+        Ok(judge(&facts, &self))
     }
 }
 

@@ -1,11 +1,11 @@
 //! Checks of the nodes.
 
-use super::{Check, Facts, Findings, Plan};
+use super::{Check, Facts, Findings, Preflight};
 use crate::condition::{configuring, not_ready};
 use crate::views::{Conditions as _, Node, SigningRequest, View as _};
 
 /// Every node is ready, without pressure, and settled on its configuration.
-pub(super) fn nodes(facts: &Facts, _: Plan) -> Check {
+pub(super) fn nodes(facts: &Facts, _: &Preflight) -> Check {
     let mut found = Findings::default();
     if facts.nodes.is_empty() {
         found.blocking.push("the cluster shows no nodes".to_owned());
@@ -24,7 +24,7 @@ fn pressure(node: &Node) -> Option<String> {
 }
 
 /// No node is cordoned by anybody but the machine-config operator: it would eat its pool's budget.
-pub(super) fn cordons(facts: &Facts, _: Plan) -> Check {
+pub(super) fn cordons(facts: &Facts, _: &Preflight) -> Check {
     let mut found = Findings::default();
     for node in facts.nodes.iter().filter(|node| node.spec.unschedulable && !node.is_drained_by_operator()) {
         let since = node.cordoned_at().map(|at| format!(" since {}", at.to_datetime().format("%Y-%m-%d %H:%MZ")));
@@ -39,7 +39,7 @@ pub(super) fn cordons(facts: &Facts, _: Plan) -> Check {
 }
 
 /// No node waits for a certificate.
-pub(super) fn signing_requests(facts: &Facts, _: Plan) -> Check {
+pub(super) fn signing_requests(facts: &Facts, _: &Preflight) -> Check {
     let mut found = Findings::default();
     let waits = |request: &&SigningRequest| request.conditions().is_empty();
     found.worrying.extend(facts.signing_requests.iter().filter(waits).map(|request| format!("{} is pending", request.name())));

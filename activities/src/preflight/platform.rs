@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Check, Facts, Findings, Plan};
+use super::{Check, Facts, Findings, Preflight};
 use crate::admin_ack::open_gates;
 use crate::condition::operator_troubles;
 use crate::views::{Conditions as _, HistoryState, Status};
@@ -11,7 +11,7 @@ use crate::views::{Conditions as _, HistoryState, Status};
 const SKEW_LIMIT: Duration = Duration::from_secs(60);
 
 /// Nothing is under way, nothing failed, nothing was refused.
-pub(super) fn version(facts: &Facts, _: Plan) -> Check {
+pub(super) fn version(facts: &Facts, _: &Preflight) -> Check {
     let version = &facts.version;
     let mut found = Findings::default();
     if !version.is_observed() {
@@ -34,7 +34,7 @@ pub(super) fn version(facts: &Facts, _: Plan) -> Check {
 }
 
 /// The cluster does not object to a new minor release.
-pub(super) fn upgradeable(facts: &Facts, _: Plan) -> Check {
+pub(super) fn upgradeable(facts: &Facts, _: &Preflight) -> Check {
     let mut found = Findings::default();
     match facts.version.condition("Upgradeable").filter(|upgradeable| upgradeable.status == Status::False) {
         None => found.fine.push("Upgradeable is not false".to_owned()),
@@ -52,7 +52,7 @@ pub(super) fn upgradeable(facts: &Facts, _: Plan) -> Check {
 }
 
 /// What a person has to attest before the next minor release.
-pub(super) fn acknowledgements(facts: &Facts, _: Plan) -> Check {
+pub(super) fn acknowledgements(facts: &Facts, _: &Preflight) -> Check {
     let gates = open_gates(&facts.version, &facts.gates, &facts.acks);
     let mut found = Findings::default();
     found.worrying.extend(gates.missing.iter().map(|gate| format!("{}: {}", gate.key, gate.text)));
@@ -65,7 +65,7 @@ pub(super) fn acknowledgements(facts: &Facts, _: Plan) -> Check {
 }
 
 /// Every operator is available, not degraded and at rest.
-pub(super) fn operators(facts: &Facts, _: Plan) -> Check {
+pub(super) fn operators(facts: &Facts, _: &Preflight) -> Check {
     let mut found = Findings::default();
     if facts.operators.is_empty() {
         found.blocking.push("the cluster shows no operators".to_owned());
@@ -77,7 +77,7 @@ pub(super) fn operators(facts: &Facts, _: Plan) -> Check {
 }
 
 /// Our clock and the cluster's agree.
-pub(super) fn clock(facts: &Facts, _: Plan) -> Check {
+pub(super) fn clock(facts: &Facts, _: &Preflight) -> Check {
     let mut found = Findings::default();
     let seconds = facts.clock_skew.as_secs();
     if facts.clock_skew > SKEW_LIMIT {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use windlass_engine::Timestamp;
 
-use super::{Check, Facts, Findings, Plan};
+use super::{Check, Facts, Findings, Preflight};
 use crate::condition::pool_troubles;
 use crate::machine_health::{described, is_ours};
 use crate::views::{Conditions as _, Status, View as _};
@@ -16,7 +16,7 @@ const MARGIN_DAYS: u64 = 7;
 const NOTEWORTHY_DAYS: u64 = 60;
 
 /// Every pool is rolled out, unpaused and not degraded.
-pub(super) fn pools(facts: &Facts, _: Plan) -> Check {
+pub(super) fn pools(facts: &Facts, _: &Preflight) -> Check {
     let mut found = Findings::default();
     if !facts.pools.iter().any(|pool| pool.name() == "master") {
         found.blocking.push("there is no pool master".to_owned());
@@ -45,7 +45,7 @@ pub(super) fn pools(facts: &Facts, _: Plan) -> Check {
 }
 
 /// Which machine health checks the run will pause.
-pub(super) fn health_checks(facts: &Facts, _: Plan) -> Check {
+pub(super) fn health_checks(facts: &Facts, _: &Preflight) -> Check {
     let mut found = Findings::default();
     for check in facts.health_checks.iter().map(described) {
         match check.paused {
@@ -66,7 +66,7 @@ pub(super) fn health_checks(facts: &Facts, _: Plan) -> Check {
 }
 
 /// Certificates outlast the time for which pools stay paused.
-pub(super) fn certificates(facts: &Facts, plan: Plan) -> Check {
+pub(super) fn certificates(facts: &Facts, plan: &Preflight) -> Check {
     let mut found = Findings::default();
     let of_signers = facts.signers.iter().filter_map(|secret| Some((format!("signer {}", secret.name()), secret.not_after()?)));
     let of_pools = facts.pools.iter().flat_map(|pool| {

@@ -41,7 +41,7 @@ fn budget(name: &str, allowed: i32, healthy: i32, desired: i32, expected: i32) -
 fn check(edit: impl FnOnce(&mut Facts), expect: &[&str]) {
     let mut facts = facts();
     edit(&mut facts);
-    let report = judge(&facts, Plan { target: "4.18".parse().unwrap(), pause_days: 14 });
+    let report = judge(&facts, &Preflight::new("4.18".parse().unwrap(), 14));
     let loud = report.checks.iter().filter(|check| check.verdict != CheckVerdict::Pass);
     let shown: Vec<String> = loud.map(|check| format!("{} {}: {}", check.verdict, check.id, check.evidence.join("; "))).collect();
     assert_eq!(shown, expect);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Check, Facts, Findings, Plan};
+use super::{Check, Facts, Findings, Preflight};
 use crate::release::Minor;
 use crate::views::{Budget, Pod, View as _};
 
@@ -10,7 +10,7 @@ use crate::views::{Budget, Pod, View as _};
 const NAMED_USERS: usize = 4;
 
 /// No budget forbids every eviction, and no pod is under two of them.
-pub(super) fn budgets(facts: &Facts, _: Plan) -> Check {
+pub(super) fn budgets(facts: &Facts, _: &Preflight) -> Check {
     let mut found = Findings::default();
     for budget in &facts.budgets {
         let (name, status) = (full_name(budget), &budget.status);
@@ -48,7 +48,7 @@ fn full_name(budget: &Budget) -> String {
 }
 
 /// Nobody uses an API that goes away in either hop.
-pub(super) fn removed_apis(facts: &Facts, plan: Plan) -> Check {
+pub(super) fn removed_apis(facts: &Facts, plan: &Preflight) -> Check {
     let mut found = Findings::default();
     let here = facts.version.completed().and_then(|entry| entry.version.parse().ok()).map(|version| Minor::of(&version));
     let (from, to) = (here.map_or(0, Minor::kubernetes), plan.target.kubernetes());

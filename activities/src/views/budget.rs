@@ -47,13 +47,30 @@ pub struct BudgetStatus {
 }
 
 impl Budget {
-    /// Whether no pod can ever be evicted under it: everything is healthy and still none may go.
+    /// Whether no pod can ever be evicted under it: its numbers leave none, or everything is healthy and still none may go.
     pub fn blocks_for_ever(&self) -> bool {
         let status = &self.status;
-        status.expected_pods > 0
-            && status.disruptions_allowed == 0
-            && status.current_healthy >= status.desired_healthy
-            && status.current_healthy >= status.expected_pods
+        self.leaves_none()
+            || status.expected_pods > 0
+                && status.disruptions_allowed == 0
+                && status.current_healthy >= status.desired_healthy
+                && status.current_healthy >= status.expected_pods
+    }
+
+    /// Whether its numbers leave none that may go, however healthy they are.
+    pub fn leaves_none(&self) -> bool {
+        let pods = self.status.expected_pods;
+        let none_may_go = match &self.spec.max_unavailable {
+            Some(IntOrString::Int(count)) => *count == 0,
+            Some(IntOrString::String(text)) => matches!(text.as_str(), "0" | "0%"),
+            None => false,
+        };
+        let all_must_stay = match &self.spec.min_available {
+            Some(IntOrString::Int(count)) => *count >= pods,
+            Some(IntOrString::String(text)) => text == "100%",
+            None => false,
+        };
+        pods > 0 && (none_may_go || all_must_stay)
     }
 
     /// Whether no pod may be evicted at this moment.

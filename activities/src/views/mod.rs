@@ -14,7 +14,10 @@ mod operator;
 mod pod;
 mod pool;
 mod request_count;
+mod scheduling;
 mod selector;
+mod storage;
+mod virtual_machine;
 
 pub use budget::{Budget, BudgetSpec, BudgetStatus};
 pub use certificate::{SigningRequest, SigningRequestStatus, TlsSecret};
@@ -31,7 +34,12 @@ pub use operator::{ClusterOperator, ClusterOperatorStatus, OperandVersion};
 pub use pod::{Pod, PodSpec, PodStatus};
 pub use pool::{CertificateExpiry, ConfigurationName, MachineConfigPool, PoolSpec, PoolStatus};
 pub use request_count::{ApiRequestCount, ApiRequestCountStatus, HourlyRequests, NodeRequests, UserRequests};
+pub use scheduling::{
+    Affinity, ClaimReference, Container, NodeAffinity, NodeSelector, NodeSelectorTerm, Quantity, Resources, Toleration, Volume,
+};
 pub use selector::{LabelSelector, Requirement};
+pub use storage::{LocalDisk, ObjectReference, PersistentVolume, PersistentVolumeSpec, VolumeNodeAffinity};
+pub use virtual_machine::{VirtualMachineInstance, VirtualMachineInstanceSpec, VirtualMachineInstanceStatus};
 
 use serde::{Deserialize, Deserializer};
 

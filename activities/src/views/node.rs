@@ -1,9 +1,11 @@
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::{Deserialize, Serialize};
 use windlass_engine::Timestamp;
 
-use super::{Condition, View as _, view};
+use super::{Condition, Quantity, View as _, view};
 
 /// A machine of the cluster, as its kubelet and the machine-config daemon report it.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -38,6 +40,9 @@ pub struct NodeSpec {
 pub struct Taint {
     /// Its key.
     pub key: String,
+    /// Its value.
+    #[serde(deserialize_with = "super::nullable", skip_serializing_if = "String::is_empty")]
+    pub value: String,
     /// `NoSchedule`, `NoExecute`.
     pub effect: String,
     /// When it was set; the scheduler's own taints carry it.
@@ -53,6 +58,9 @@ pub struct NodeStatus {
     pub conditions: Vec<Condition>,
     /// What runs on it.
     pub node_info: NodeInfo,
+    /// What pods may ask for in all, by resource: `cpu`, `memory`, `pods`, `ephemeral-storage`.
+    #[serde(deserialize_with = "super::nullable", skip_serializing_if = "BTreeMap::is_empty")]
+    pub allocatable: BTreeMap<String, Quantity>,
 }
 
 /// What runs on a node.

@@ -1,7 +1,9 @@
+use std::collections::BTreeMap;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::{Deserialize, Serialize};
 
-use super::{View as _, view};
+use super::{Affinity, Condition, Container, Quantity, Status, Toleration, View as _, Volume, view};
 
 /// A pod: where it runs and who owns it.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -24,6 +26,28 @@ view!(Pod, Namespaced, "", "v1", "Pod", "pods");
 pub struct PodSpec {
     /// The node it runs on.
     pub node_name: Option<String>,
+    /// Labels that its node must have.
+    #[serde(deserialize_with = "super::nullable", skip_serializing_if = "BTreeMap::is_empty")]
+    pub node_selector: BTreeMap<String, String>,
+    /// What else it asks of its node.
+    #[serde(deserialize_with = "super::nullable", skip_serializing_if = "is_default")]
+    pub affinity: Affinity,
+    /// The taints that it bears.
+    #[serde(deserialize_with = "super::nullable", skip_serializing_if = "Vec::is_empty")]
+    pub tolerations: Vec<Toleration>,
+    /// Its containers.
+    #[serde(deserialize_with = "super::nullable", skip_serializing_if = "Vec::is_empty")]
+    pub containers: Vec<Container>,
+    /// Its volumes.
+    #[serde(deserialize_with = "super::nullable", skip_serializing_if = "Vec::is_empty")]
+    pub volumes: Vec<Volume>,
+    /// Seconds that it is given to end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub termination_grace_period_seconds: Option<u64>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// A pod as it is.
@@ -32,14 +56,42 @@ pub struct PodSpec {
 pub struct PodStatus {
     /// `Pending`, `Running`, `Succeeded`, `Failed`.
     pub phase: Option<String>,
+    /// Ready, PodScheduled.
+    #[serde(deserialize_with = "super::nullable", skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
 }
 
 impl Pod {
+    /// Whether something makes a new one when it is gone.
+    pub fn has_controller(&self) -> bool {
+        self.metadata.owner_references.as_deref().unwrap_or_default().iter().any(|owner| owner.controller != Some(false))
+    }
+
+    /// Whether it has an owner of that kind.
+    pub fn is_owned_by(&self, kind: &str) -> bool {
+        self.metadata.owner_references.as_deref().unwrap_or_default().iter().any(|owner| owner.kind == kind)
+    }
+
+    /// Whether it takes requests.
+    pub fn is_ready(&self) -> bool {
+        self.status.conditions.iter().any(|condition| condition.kind == "Ready" && condition.status == Status::True)
+    }
+
+    /// Whether it has ended; it holds nothing on its node any more.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.status.phase.as_deref(), Some("Succeeded" | "Failed"))
+    }
+
+    /// What its containers ask for of one resource, in thousandths; what can't be read counts as nothing.
+    pub fn requests(&self, resource: &str) -> i128 {
+        let asked = self.spec.containers.iter().filter_map(|container| container.resources.requests.get(resource));
+        asked.filter_map(Quantity::milli).sum()
+    }
+
     /// Whether a drain has to evict it: not finished, not a static pod, not a daemon set's.
     pub fn must_be_evicted(&self) -> bool {
-        let finished = matches!(self.status.phase.as_deref(), Some("Succeeded" | "Failed"));
         let fixed = self.annotation("kubernetes.io/config.mirror").is_some();
         let owners = self.metadata.owner_references.as_deref().unwrap_or_default();
-        !finished && !fixed && !owners.iter().any(|owner| owner.kind == "DaemonSet")
+        !self.has_ended() && !fixed && !owners.iter().any(|owner| owner.kind == "DaemonSet")
     }
 }

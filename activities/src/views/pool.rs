@@ -87,4 +87,17 @@ impl MachineConfigPool {
     pub fn is_observed(&self) -> bool {
         self.status.observed_generation >= self.metadata.generation.unwrap_or_default()
     }
+
+    /// How many of its nodes may be down at once, as the operator reckons: one at least.
+    pub fn at_once(&self, nodes: usize) -> usize {
+        let wished = match &self.spec.max_unavailable {
+            None => 1,
+            Some(IntOrString::Int(count)) => usize::try_from(*count).unwrap_or(1),
+            Some(IntOrString::String(text)) => match text.strip_suffix('%') {
+                Some(share) => share.parse::<usize>().map_or(1, |share| nodes * share / 100),
+                None => text.parse().unwrap_or(1),
+            },
+        };
+        wished.max(1)
+    }
 }

@@ -15,7 +15,7 @@ pub struct LabelSelector {
 }
 
 /// One requirement on a label.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Requirement {
     /// The label's key.
@@ -38,7 +38,7 @@ impl LabelSelector {
 
 impl Requirement {
     /// An operator that we do not know selects nothing: better to miss a node by name than to count a foreign one.
-    fn allows(&self, value: Option<&String>) -> bool {
+    pub(super) fn allows(&self, value: Option<&String>) -> bool {
         match self.operator.as_str() {
             "In" => value.is_some_and(|value| self.values.contains(value)),
             "NotIn" => value.is_none_or(|value| !self.values.contains(value)),

@@ -1,26 +1,21 @@
 //! The facts that the checks judge, read once.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod look;
+
+pub use look::Look;
+
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use windlass_engine::{ActivityError, Timestamp};
 
 use crate::cluster::{Cluster, Query};
 use crate::machine_health::health_checks;
-use crate::release::Minor;
+use crate::snapshot::membership;
 use crate::views::{
-    ApiRequestCount, Budget, ClusterOperator, ClusterVersion, MachineConfigPool, MachineHealthCheck, Node, Pod, SigningRequest,
-    TlsSecret, View,
+    ApiRequestCount, Budget, ClusterOperator, ClusterVersion, MachineConfigPool, MachineHealthCheck, Node, PersistentVolume, Pod,
+    SigningRequest, TlsSecret, View as _, VirtualMachineInstance,
 };
-
-/// What the update intends.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Plan {
-    /// Where it goes.
-    pub target: Minor,
-    /// For how many days pools may stay paused.
-    pub pause_days: u32,
-}
 
 /// A cluster as it was at one moment.
 #[derive(Clone, Debug, Default)]
@@ -39,7 +34,7 @@ pub struct Facts {
     pub nodes: Vec<Node>,
     /// The disruption budgets of all namespaces.
     pub budgets: Vec<Budget>,
-    /// The pods of namespaces that have several budgets.
+    /// The pods of all namespaces.
     pub pods: Vec<Pod>,
     /// The machine health checks, without the platform's own.
     pub health_checks: Vec<MachineHealthCheck>,
@@ -53,6 +48,10 @@ pub struct Facts {
     pub acks: BTreeMap<String, String>,
     /// The requests for certificates.
     pub signing_requests: Vec<SigningRequest>,
+    /// The volumes.
+    pub volumes: Look<Vec<PersistentVolume>>,
+    /// The running virtual machines.
+    pub virtual_machines: Look<Vec<VirtualMachineInstance>>,
 }
 
 /// Signers whose end cuts nodes off from the API server or the API server from nodes.
@@ -76,10 +75,10 @@ impl Facts {
         facts.signing_requests = cluster.list_if_served(&all).await?;
         say("disruption budgets");
         facts.budgets = cluster.list(&all).await?;
-        for namespace in crowded(&facts.budgets) {
-            let query = Query { namespace: Some(namespace), ..Query::default() };
-            facts.pods.extend(cluster.list_metadata::<Pod>(&query).await?);
-        }
+        say("pods and what ties them to nodes");
+        facts.pods = cluster.list(&all).await?;
+        facts.volumes = Look::of(cluster.list(&all).await)?;
+        facts.virtual_machines = Look::of(cluster.list(&all).await)?;
         say("certificates, API use and acknowledgements");
         for (namespace, name) in SIGNERS {
             facts.signers.extend(cluster.get_metadata::<TlsSecret>(Some(namespace), name).await?);
@@ -89,11 +88,10 @@ impl Facts {
         (facts.now, facts.clock_skew) = (cluster.time(), cluster.clock_skew());
         Ok(facts)
     }
-}
 
-/// The namespaces with more than one budget: only there can two of them be on one pod.
-fn crowded(budgets: &[Budget]) -> BTreeSet<String> {
-    let mut seen = BTreeSet::new();
-    let again = budgets.iter().map(View::namespace_name).filter(|namespace| !seen.insert(*namespace));
-    again.map(str::to_owned).collect()
+    /// The nodes of a pool.
+    pub fn members(&self, pool: &MachineConfigPool) -> Vec<&Node> {
+        let is_member = |node: &&Node| membership(node, self.pools.iter()).is_some_and(|owner| owner.name() == pool.name());
+        self.nodes.iter().filter(is_member).collect()
+    }
 }

@@ -3,9 +3,11 @@
 use std::sync::{Arc, OnceLock};
 
 use http::{Request, header};
+use kube::Resource as _;
 use kube::core::params::{GetParams, ListParams};
 use serde::Deserialize;
-use serde_json::Value;
+use serde::de::IgnoredAny;
+use serde_json::{Value, json};
 use windlass_engine::{ActivityError, Clock, SystemClock, Timestamp};
 
 use crate::cache::Cache;
@@ -14,7 +16,7 @@ use crate::error::{Call, CallError, Failure};
 use crate::ids::ClusterId;
 use crate::limiter::{CallBudget, Limiter};
 use crate::link::{Link, Source};
-use crate::views::{ClusterVersion, Namespace, View};
+use crate::views::{ClusterVersion, Namespace, Pod, View};
 
 /// Who writes, as it stands in the managed fields of what we change.
 pub const FIELD_MANAGER: &str = "windlass";
@@ -168,6 +170,28 @@ impl Cluster {
         let url = format!("{}?fieldManager={FIELD_MANAGER}", K::url_path(&(), namespace));
         let request = Request::post(url).header(header::CONTENT_TYPE, "application/json").body(object.to_string().into_bytes());
         self.call(call_on::<K>("create", namespace, None), request).await
+    }
+
+    /// Deletes the one object that has this uid.
+    pub async fn delete<K: View>(&self, namespace: Option<&str>, name: &str, uid: &str) -> Result<(), CallError> {
+        let options = json!({"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}});
+        let url = format!("{}/{name}", K::url_path(&(), namespace));
+        let request =
+            Request::delete(url).header(header::CONTENT_TYPE, "application/json").body(options.to_string().into_bytes());
+        self.call(call_on::<K>("delete", namespace, Some(name)), request).await.map(|_: IgnoredAny| ())
+    }
+
+    /// Evicts the one pod that has this uid, if its budgets allow.
+    pub async fn evict(&self, namespace: &str, name: &str, uid: &str) -> Result<(), CallError> {
+        let eviction = json!({
+            "apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"namespace": namespace, "name": name},
+            "deleteOptions": {"preconditions": {"uid": uid}},
+        });
+        let url = format!("{}/{name}/eviction", Pod::url_path(&(), Some(namespace)));
+        let request = Request::post(url).header(header::CONTENT_TYPE, "application/json").body(eviction.to_string().into_bytes());
+        let mut call = call_on::<Pod>("create", Some(namespace), Some(name));
+        call.resource.push_str("/eviction");
+        self.call(call, request).await.map(|_: IgnoredAny| ())
     }
 
     async fn get_as<K: View, E: std::error::Error>(

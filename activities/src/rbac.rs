@@ -18,7 +18,7 @@ pub struct Permission {
     pub namespace: Option<&'static str>,
 }
 
-const fn on(verb: &'static str, group: &'static str, resource: &'static str) -> Permission {
+pub(crate) const fn on(verb: &'static str, group: &'static str, resource: &'static str) -> Permission {
     Permission { verb, group, resource, namespace: None }
 }
 
@@ -45,7 +45,7 @@ const READ_SIGNERS: [Permission; 2] = [
 ];
 
 /// What the shared watches need, and a look at a drain that does not end.
-const WAIT: [Permission; 11] = [
+pub(crate) const WAIT: [Permission; 11] = [
     READ_VERSION,
     on("list", CONFIG, "clusterversions"),
     on("watch", CONFIG, "clusterversions"),
@@ -105,8 +105,8 @@ pub fn needed_by(activity: &str) -> Option<Vec<Permission>> {
         (crate::verify::CheckHealth::NAME, &[&WAIT]),
         (crate::verify::FinalVerification::NAME, &[&WAIT, &[LIST_HEALTH_CHECKS]]),
     ];
-    let (_, permissions) = table.iter().find(|(name, _)| name.as_str() == activity)?;
-    Some(permissions.concat())
+    let own = table.iter().find(|(name, _)| name.as_str() == activity).map(|(_, permissions)| permissions.concat());
+    own.or_else(|| crate::canary::needed_by(activity))
 }
 
 const READ_MIRRORS: [Permission; 3] = [

@@ -17,7 +17,7 @@ use crate::views::{ClusterVersion, Conditions as _, Status, View as _};
 use crate::wait::{Wait, wait_for};
 
 /// Operators flap after a rollout; three good samples half a minute apart are what the vendor's own playbooks ask for.
-const SETTLED: Wait = Wait { samples: 3, spacing: Duration::from_secs(30), outage_budget: crate::wait::OUTAGE_BUDGET };
+pub(crate) const SETTLED: Wait = Wait { samples: 3, spacing: Duration::from_secs(30), outage_budget: crate::wait::OUTAGE_BUDGET };
 
 /// Waits until the cluster is healthy several times in a row.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -53,7 +53,7 @@ impl Activity for CheckHealth {
 }
 
 /// Operators, nodes, pools that are not held still, and the ClusterVersion.
-fn healthy(snapshot: &Snapshot, before_hop: bool) -> Verdict {
+pub(crate) fn healthy(snapshot: &Snapshot, before_hop: bool) -> Verdict {
     let mut reasons = Vec::new();
     for verdict in [operators_healthy(snapshot), nodes_healthy(snapshot)] {
         reasons.extend_from_slice(verdict.reasons());

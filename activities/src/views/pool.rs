@@ -25,6 +25,8 @@ view!(MachineConfigPool, Cluster, "machineconfiguration.openshift.io", "v1", "Ma
 pub struct PoolSpec {
     /// New configuration is rendered but not rolled out.
     pub paused: bool,
+    /// Which configurations it renders from.
+    pub machine_config_selector: Option<LabelSelector>,
     /// Which nodes are in it.
     pub node_selector: Option<LabelSelector>,
     /// How many nodes may be down at once; one if absent.

@@ -1,11 +1,14 @@
 //! What an update changes for its own time, and how that is given back on every ending.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use windlass_activities::canary::{ReadWave, Wave};
 use windlass_activities::machine_health::{HealthCheckResumed, ListHealthChecks, PauseHealthCheck, ResumeHealthCheck};
 use windlass_activities::pool::{ListPools, PausePool, PoolReturned, PoolState, ReturnPool};
 use windlass_activities::{HealthCheckName, PoolName};
-use windlass_engine::{WorkflowContext, WorkflowResult};
+use windlass_engine::{WorkflowContext, WorkflowError, WorkflowResult};
+
+use crate::canary::give_wave_back;
 
 /// The pool that the update itself rolls; pausing it would make the update wait for ever.
 const MASTER: &str = "master";
@@ -15,6 +18,7 @@ const MASTER: &str = "master";
 pub(crate) struct Held {
     pools: BTreeSet<PoolName>,
     health_checks: BTreeSet<HealthCheckName>,
+    waves: BTreeMap<PoolName, Wave>,
 }
 
 impl Held {
@@ -44,6 +48,20 @@ impl Held {
         }
     }
 
+    /// Notes the pool of a wave and the labels of its nodes, right before they are made.
+    pub(crate) fn hold_wave(&mut self, ctx: &WorkflowContext, wave: &Wave) -> WorkflowResult<()> {
+        ctx.hold(wave_key(&wave.pool), wave_text(wave), &None::<PoolName>)?;
+        self.waves.insert(wave.pool.clone(), wave.clone());
+        Ok(())
+    }
+
+    /// Notes that a wave was given back by its own step.
+    pub(crate) fn wave_given_back(&mut self, ctx: &WorkflowContext, pool: &PoolName) {
+        if self.waves.remove(pool).is_some() {
+            ctx.give_back(wave_key(pool));
+        }
+    }
+
     /// Lets the health checks that this run paused go on.
     pub(crate) async fn resume_health_checks(&mut self, ctx: &WorkflowContext) -> WorkflowResult<()> {
         while let Some(name) = self.health_checks.first().cloned() {
@@ -61,7 +79,7 @@ impl Held {
 
     /// Gives back what can be given back without rebooting anything; the rest is named, and stays on record as held.
     pub(crate) async fn give_back(&mut self, ctx: &WorkflowContext) -> WorkflowResult<Vec<String>> {
-        if !self.pools.is_empty() || !self.health_checks.is_empty() {
+        if !self.pools.is_empty() || !self.health_checks.is_empty() || !self.waves.is_empty() {
             ctx.status("giving back what was changed for the update");
         }
         let mut owed = Vec::new();
@@ -71,7 +89,33 @@ impl Held {
                 PoolReturned::Owed { why } => owed.push(why),
             }
         }
+        owed.extend(self.give_waves_back(ctx).await?);
         self.resume_health_checks(ctx).await?;
+        Ok(owed)
+    }
+
+    /// Ends a run, however it went: gives back what can be, and adds what is owed to the error.
+    pub(crate) async fn end<T>(mut self, ctx: &WorkflowContext, outcome: WorkflowResult<T>) -> WorkflowResult<T> {
+        let owed = self.give_back(ctx).await?;
+        match outcome {
+            Err(error) if !owed.is_empty() => Err(WorkflowError::Failed(format!("{error}; still owed: {}", owed.join("; ")))),
+            outcome => outcome,
+        }
+    }
+
+    /// Comes after the pauses: nodes go back only into a pool that takes them.
+    async fn give_waves_back(&mut self, ctx: &WorkflowContext) -> WorkflowResult<Vec<String>> {
+        let mut owed = Vec::new();
+        for (pool, wave) in std::mem::take(&mut self.waves) {
+            let state = ctx.run(ReadWave { wave: wave.clone() }).await?;
+            match give_wave_back(ctx, state).await {
+                Ok(None) => ctx.give_back(wave_key(&pool)),
+                Ok(Some(why)) => owed.push(why),
+                // The rest is given back all the same.
+                Err(WorkflowError::Activity { error, .. }) => owed.push(format!("{error}; {}", wave.by_hand())),
+                Err(other) => return Err(other),
+            }
+        }
         Ok(owed)
     }
 }
@@ -90,6 +134,14 @@ fn pool_key(pool: &PoolName) -> String {
 
 fn pool_text(pool: &PoolName) -> String {
     format!("pool {pool} is paused; by hand: oc patch mcp/{pool} --type=merge -p '{{\"spec\":{{\"paused\":false}}}}'")
+}
+
+fn wave_key(pool: &PoolName) -> String {
+    format!("pool/{pool}/wave")
+}
+
+fn wave_text(wave: &Wave) -> String {
+    format!("pool {} and its label are windlass's own; by hand, {}", wave.pool, wave.by_hand())
 }
 
 fn health_key(check: &HealthCheckName) -> String {

@@ -3,6 +3,7 @@
 //! Nothing here may look at a clock, at randomness, at the environment, or touch a cluster: whatever the outside has to say comes
 //! through an activity and stands in the journal.
 
+pub mod canary;
 pub mod eus_plan;
 pub mod eus_update;
 mod hold_still;
@@ -19,11 +20,16 @@ pub use plan::{Plan, PlannedStep};
 /// The registered name of [`eus_update::eus_update`].
 pub const EUS_UPDATE: &str = "eus-update";
 
+/// The registered name of [`canary::canary_drill`].
+pub const CANARY_DRILL: &str = "canary-drill";
+
 /// Every workflow with its revision and what it does in one line.
 pub const CATALOGUE: &[(&str, u32, &str)] =
     &[(EUS_UPDATE, 1, "from one EUS release to the next, with one reboot of each worker")];
 
 /// Registers every workflow and the activities they use, which work on `cluster`.
 pub fn register(registry: Registry, cluster: &Arc<Cluster>) -> Registry {
-    windlass_activities::register(registry, cluster).workflow(EUS_UPDATE, 1, eus_update::eus_update)
+    let registry = windlass_activities::register(registry, cluster);
+    let registry = registry.workflow(CANARY_DRILL, 1, canary::canary_drill);
+    registry.workflow(EUS_UPDATE, 1, eus_update::eus_update)
 }

@@ -9,6 +9,7 @@ use windlass_engine::journal::{DiskJournal, JournalOptions};
 use windlass_engine::{Clock, Registry, RunId};
 use windlass_sim::check::Baseline;
 use windlass_sim::{Sim, SimClock};
+use windlass_workflows::Plan;
 
 use crate::app::App;
 use crate::books::Books;
@@ -55,7 +56,7 @@ pub(crate) async fn run(app: &App, mut args: Args) -> Outcome {
     app.ui.talk(&format!("rehearsing {} on a simulated cluster, run {run}", args.workflow.name()));
     let driven = rehearse(app, &args, &prepared, &cluster, &clock, run, dir.clone()).await?;
     let exit = driven.conclude_one(app, run);
-    report(app, &sim, &baseline, run, dir, exit)
+    report(app, &prepared.plan, (&sim, &baseline), run, dir, exit)
 }
 
 async fn rehearse(
@@ -118,9 +119,9 @@ fn journal_dir(app: &App) -> Result<PathBuf, Failure> {
     Ok(scratch.keep())
 }
 
-fn report(app: &App, sim: &Sim, baseline: &Baseline, run: RunId, dir: PathBuf, exit: Exit) -> Outcome {
+fn report(app: &App, plan: &Plan, (sim, baseline): (&Sim, &Baseline), run: RunId, dir: PathBuf, exit: Exit) -> Outcome {
     let view = Books::open(&dir)?.run(run)?.view;
-    let rehearsal = Rehearsal::of(&view, sim, baseline, dir);
+    let rehearsal = Rehearsal::of(&view, plan, sim, baseline, dir);
     match app.ui.format {
         Format::Table => app.ui.data(&rehearsal.text())?,
         Format::Json | Format::Yaml => app.ui.value(&rehearsal)?,

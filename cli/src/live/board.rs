@@ -50,14 +50,14 @@ impl Board {
 
     /// What the plan expects of a step.
     pub(crate) fn expectation(&self, step: &StepView) -> Option<&PlannedStep> {
-        self.planned.iter().find(|planned| foresees(&planned.summary, &step.summary))
+        self.planned.iter().find(|planned| foresees(planned, &step.summary))
     }
 
     /// The planned steps behind the last one that has begun.
     pub(crate) fn ahead(&self) -> &[PlannedStep] {
         let mut rest = self.planned.as_slice();
         for step in &self.view.steps {
-            if let Some(at) = rest.iter().position(|planned| foresees(&planned.summary, &step.summary)) {
+            if let Some(at) = rest.iter().position(|planned| foresees(planned, &step.summary)) {
                 rest = &rest[at + 1..];
             }
         }
@@ -80,7 +80,11 @@ impl Board {
 }
 
 /// Whether a planned step is the step of a run: a plan says `updated` where the run knows the version.
-fn foresees(planned: &str, begun: &str) -> bool {
+pub(crate) fn foresees(planned: &PlannedStep, begun: &str) -> bool {
+    alike(&planned.summary, begun)
+}
+
+fn alike(planned: &str, begun: &str) -> bool {
     let head = |text: &str| text.split_once(": ").map_or_else(|| text.to_owned(), |(head, _)| head.to_owned());
     let (planned, begun) = (head(planned), head(begun));
     if planned == begun {
@@ -97,8 +101,7 @@ mod tests {
 
     #[test]
     fn a_plan_foresees_a_step_without_knowing_its_last_word() {
-        let check =
-            |planned: &str, begun: &str, expect: bool| assert_eq!(foresees(planned, begun), expect, "{planned} / {begun}");
+        let check = |planned: &str, begun: &str, expect: bool| assert_eq!(alike(planned, begun), expect, "{planned} / {begun}");
         check("pause pool infra", "pause pool infra", true);
         check("pause pool infra", "pause pool worker", false);
         check("unpause pool infra: its 2 nodes drain", "unpause pool infra: its nodes drain", true);

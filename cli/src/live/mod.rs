@@ -6,4 +6,5 @@ mod frame;
 mod screen;
 mod stage;
 
+pub(crate) use board::foresees;
 pub(crate) use stage::{Ending, Feed, Stage, Teller};

@@ -1,5 +1,6 @@
 //! How runs are shown: for people as a logbook and tables, for programs as JSON.
 
+pub(crate) mod comparison;
 pub(crate) mod explain;
 pub(crate) mod history;
 pub(crate) mod list;

@@ -9,7 +9,9 @@ use windlass_engine::RunEnd;
 use windlass_engine::view::{RunStatus, RunView, StepKind, StepState};
 use windlass_sim::Sim;
 use windlass_sim::check::{Baseline, requested_targets};
+use windlass_workflows::Plan;
 
+use crate::render::comparison::Comparison;
 use crate::words::{self, Lines as _};
 
 /// A report, for programs as it stands and for people as text.
@@ -20,6 +22,7 @@ pub(crate) struct Rehearsal {
     state: RunStatus,
     simulated_seconds: u64,
     steps: Vec<Step>,
+    planned: Comparison,
     reboots: BTreeMap<String, usize>,
     writes: BTreeMap<String, usize>,
     updates_asked_for: Vec<String>,
@@ -39,7 +42,7 @@ struct Step {
 
 impl Rehearsal {
     /// Puts a report together from the history and from what the cluster really went through.
-    pub(crate) fn of(view: &RunView, sim: &Sim, baseline: &Baseline, journal: PathBuf) -> Self {
+    pub(crate) fn of(view: &RunView, plan: &Plan, sim: &Sim, baseline: &Baseline, journal: PathBuf) -> Self {
         let end = view.ended_at.unwrap_or(view.state.last_at);
         let audit = sim.audit().records();
         let updates_asked_for = requested_targets(&audit);
@@ -63,6 +66,7 @@ impl Rehearsal {
             state,
             simulated_seconds: end.since(view.state.started_at).as_secs(),
             steps: steps(view),
+            planned: Comparison::of(plan, view),
             reboots: sim.reboot_counts(),
             writes,
             updates_asked_for,
@@ -94,6 +98,7 @@ impl Rehearsal {
             let attempts = if step.attempts > 1 { format!(", {} attempts", step.attempts) } else { String::new() };
             text.line(format!("  {mark} {:<width$}  {}{attempts}", step.summary, time(step.seconds)));
         }
+        text.push_str(&self.planned.text());
         text.push_str("\nreboots\n");
         for (times, nodes) in self.nodes_by_reboots() {
             text.line(format!("  {} each: {}", words::count(times, "reboot"), nodes.join(", ")));

@@ -14,6 +14,7 @@ use crate::world::config::{SIGNER, signer_annotations};
 use crate::world::json::{Said, annotate, annotation, name, set_condition};
 use crate::world::nodes::mco;
 use crate::world::pools::{cert_expirys, machine_config};
+use crate::world::shape::PodRequests;
 use crate::world::workloads::{Workload, budget_object, deployment_objects, pod_of, start};
 
 /// The namespace of the pods that block drains.
@@ -284,6 +285,7 @@ fn blocker(node: &str) -> Workload {
         replicas: 1,
         role: "worker".into(),
         grace: 10,
+        requests: PodRequests::default(),
         budget: Some(json!({ "minAvailable": 1 })),
     }
 }

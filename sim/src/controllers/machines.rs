@@ -139,7 +139,16 @@ impl Machines {
         let (pool, zone) = pool_and_zone(cx, name(set));
         let Some(release) = initial_release(cx, &pool) else { return };
         let index = ["a", "b", "c"].iter().position(|z| zone.ends_with(z)).unwrap_or(0);
-        let plan = NodePlan { name: "", pool: &pool, index, machine: &machine, config: "", release: &release.1, now: cx.now };
+        let plan = NodePlan {
+            name: "",
+            pool: &pool,
+            index,
+            machine: &machine,
+            config: "",
+            release: &release.1,
+            now: cx.now,
+            shape: &cx.shared.shape,
+        };
         let mut object = machine_object(&plan);
         object["status"] = json!({ "phase": "Provisioning" });
         object["metadata"]["ownerReferences"] = json!([{ "apiVersion": "machine.openshift.io/v1beta1", "kind": "MachineSet",
@@ -164,8 +173,9 @@ impl Machines {
             let position = ["a", "b", "c"].iter().position(|z| zone.ends_with(z)).unwrap_or(0);
             let index = number - number % 3 + position;
             let node = format!("{pool}-{number}");
-            let plan =
-                NodePlan { name: &node, pool: &pool, index, machine: &machine, config: &config, release: &release, now: cx.now };
+            let shape = &cx.shared.shape;
+            let (config, release, now) = (config.as_str(), &release, cx.now);
+            let plan = NodePlan { name: &node, pool: &pool, index, machine: &machine, config, release, now, shape };
             cx.create(&NODES, node_object(&plan, &mut self.rng));
             for (set, mut pod) in daemon_pods(&node) {
                 let owner = cx.store.get(&DAEMONSETS, Some(namespace(&pod)), set);

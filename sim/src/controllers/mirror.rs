@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::scheduler::Amount;
 use crate::store::resources::{NODES, PODS};
 use crate::store::{Change, ChangeKind, Resource, Store};
 use crate::world::json::{condition_is, has_annotation, name, namespace, text};
@@ -26,6 +27,8 @@ pub(super) struct Pod {
     pub(super) terminating: bool,
     /// A static pod, which only its node's kubelet can end.
     pub(super) is_static: bool,
+    /// What it asks for.
+    pub(super) requests: Amount,
 }
 
 impl Pod {
@@ -38,6 +41,7 @@ impl Pod {
             ready: condition_is(object, "Ready", "True"),
             terminating: object["metadata"]["deletionTimestamp"].is_string(),
             is_static: has_annotation(object, "kubernetes.io/config.mirror"),
+            requests: Amount::requested(object),
         }
     }
 

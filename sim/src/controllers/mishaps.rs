@@ -10,6 +10,7 @@ use crate::store::Preconditions;
 use crate::store::resources::{CERTIFICATESIGNINGREQUESTS, MACHINES, NODES, PODS};
 use crate::world::json::{Said, annotation, cordoned, name, set_condition, text};
 use crate::world::nodes::{MACHINE_API, mco};
+use crate::world::shape::PodRequests;
 use crate::world::workloads::Workload;
 
 /// The finalizer of a pod that does not end.
@@ -127,6 +128,7 @@ fn stuck(node: &str) -> Workload {
         replicas: 1,
         role: "worker".into(),
         grace: 10,
+        requests: PodRequests::default(),
         budget: None,
     }
 }

@@ -12,6 +12,7 @@ mod mco;
 mod mirror;
 mod mishaps;
 mod replicas;
+mod scheduler;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -6,12 +6,13 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::mirror::{News, Pod, PodKey};
+use super::scheduler::Scheduler;
 use super::{Controller, Cx, earlier};
 use crate::clock::rfc3339;
 use crate::rng::Rng;
 use crate::store::Preconditions;
-use crate::store::resources::{DEPLOYMENTS, PODS, REPLICASETS};
-use crate::world::json::{cordoned, name, namespace, node_ready, text};
+use crate::store::resources::{DEPLOYMENTS, PODS, REPLICASETS, STATEFULSETS};
+use crate::world::json::{name, namespace, text};
 use crate::world::workloads::{pod_of, start};
 
 /// Deployments, replica sets and the scheduler in one.
@@ -21,11 +22,12 @@ pub(super) struct Replicas {
     starting: BTreeMap<PodKey, DateTime<Utc>>,
     /// Pods for which no node was found.
     unplaced: BTreeSet<PodKey>,
+    scheduler: Scheduler,
 }
 
 impl Replicas {
     pub(super) fn new(rng: Rng) -> Self {
-        Self { rng, starting: BTreeMap::new(), unplaced: BTreeSet::new() }
+        Self { rng, starting: BTreeMap::new(), unplaced: BTreeSet::new(), scheduler: Scheduler::default() }
     }
 }
 
@@ -38,20 +40,25 @@ impl Controller for Replicas {
         !news.pods.is_empty()
             || news.of(&DEPLOYMENTS)
             || news.of(&REPLICASETS)
+            || news.of(&STATEFULSETS)
             || (!news.nodes.is_empty() && !self.unplaced.is_empty())
     }
 
     fn reconcile(&mut self, cx: &mut Cx<'_>) -> Option<DateTime<Utc>> {
+        self.scheduler.caught_up();
         scale_sets(cx);
         let mut touched = cx.news.owners.clone();
         touched.extend(cx.news.keys(&REPLICASETS).cloned());
+        touched.extend(cx.news.keys(&STATEFULSETS).cloned());
         for set in &touched {
             self.fill(cx, set);
+            fill_stateful(cx, set);
         }
         for key in &cx.news.pods {
             self.notice(cx, key);
         }
-        if !cx.news.nodes.is_empty() {
+        // What changed may have made room.
+        if !cx.news.nodes.is_empty() || !cx.news.pods.is_empty() {
             for key in self.unplaced.clone() {
                 self.place(cx, &key);
             }
@@ -104,15 +111,18 @@ impl Replicas {
             self.unplaced.remove(key);
             return;
         };
-        if let Some(node) = choose(cx, &key.0, pod) {
-            self.unplaced.remove(key);
-            cx.modify(&PODS, Some(&key.0), &key.1, |p| p["spec"]["nodeName"] = json!(node));
-        } else if self.unplaced.insert(key.clone()) {
-            cx.modify(&PODS, Some(&key.0), &key.1, |p| {
-                p["status"]["conditions"] = json!([{ "type": "PodScheduled", "status": "False", "reason": "Unschedulable",
-                    "message": "no node matches the pod's node selector and is ready and schedulable",
-                    "lastTransitionTime": rfc3339(cx.now) }]);
-            });
+        match self.scheduler.choose(cx, &key.0, pod) {
+            Ok(node) => {
+                self.unplaced.remove(key);
+                cx.modify(&PODS, Some(&key.0), &key.1, |p| p["spec"]["nodeName"] = json!(node));
+            }
+            Err(why) if self.unplaced.insert(key.clone()) => {
+                cx.modify(&PODS, Some(&key.0), &key.1, |p| {
+                    p["status"]["conditions"] = json!([{ "type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+                        "message": why, "lastTransitionTime": rfc3339(cx.now) }]);
+                });
+            }
+            Err(_) => {}
         }
     }
 
@@ -134,32 +144,30 @@ impl Replicas {
     }
 }
 
-/// The node for a pod: ready, schedulable, selected, and with the fewest pods of the same owner, then of all.
-fn choose(cx: &Cx<'_>, ns: &str, pod: &Pod) -> Option<String> {
-    let siblings: Vec<&str> = match &pod.owner {
-        Some((_, owner)) => cx
-            .mirror
-            .pods_of(&(ns.to_owned(), owner.clone()))
-            .filter(|(_, p)| !p.terminating)
-            .map(|(_, p)| p.node.as_str())
-            .collect(),
-        None => vec![],
-    };
-    let fits = cx.mirror.nodes.iter().filter(|(_, node)| node_ready(node) && !cordoned(node) && admits(node, &pod.object));
-    let load = |node: &str| (siblings.iter().filter(|n| **n == node).count(), cx.mirror.pods_on(node).count());
-    fits.min_by_key(|(name, _)| load(name)).map(|(name, _)| name.clone())
-}
-
-/// Whether a node's labels and taints let a pod in.
-fn admits(node: &Value, pod: &Value) -> bool {
-    let labels = &node["metadata"]["labels"];
-    let selected = pod["spec"]["nodeSelector"].as_object().is_none_or(|s| s.iter().all(|(k, v)| labels.get(k) == Some(v)));
-    let tolerated = |taint: &Value| {
-        pod["spec"]["tolerations"]
-            .as_array()
-            .is_some_and(|all| all.iter().any(|t| t["key"].is_null() || t["key"] == taint["key"]))
-    };
-    selected && node["spec"]["taints"].as_array().is_none_or(|taints| taints.iter().all(tolerated))
+/// Creates the missing pods of a stateful set, each under its own name, and reports.
+fn fill_stateful(cx: &Cx<'_>, set: &PodKey) {
+    let Some(object) = cx.store.get(&STATEFULSETS, Some(&set.0), &set.1) else { return };
+    let wanted = object["spec"]["replicas"].as_u64().unwrap_or(0);
+    let mut ready = 0;
+    for ordinal in 0..wanted {
+        let pod_name = format!("{}-{ordinal}", set.1);
+        if let Some(pod) = cx.mirror.pod(&(set.0.clone(), pod_name.clone())) {
+            // The name is free again when the old pod is gone.
+            ready += usize::from(pod.ready && !pod.terminating);
+            continue;
+        }
+        let mut pod = pod_of(&object["spec"]["template"], &set.0, &pod_name);
+        pod["metadata"]["ownerReferences"] = json!([{ "apiVersion": "apps/v1", "kind": "StatefulSet", "name": set.1,
+            "uid": object["metadata"]["uid"], "controller": true, "blockOwnerDeletion": true }]);
+        cx.create(&PODS, pod);
+    }
+    cx.modify(&STATEFULSETS, Some(&set.0), &set.1, |s| {
+        s["status"]["replicas"] = json!(wanted);
+        for key in ["readyReplicas", "availableReplicas"] {
+            s["status"][key] = json!(ready);
+        }
+        s["status"]["observedGeneration"] = s["metadata"]["generation"].clone();
+    });
 }
 
 /// Carries the replicas of changed deployments over to their sets.

@@ -109,6 +109,23 @@ pub(super) const PDBS: &[Column] = &[
     computed("Allowed Disruptions", |o| or_zero(o, "/status/disruptionsAllowed")),
     AGE,
 ];
+pub(super) const PERSISTENTVOLUMES: &[Column] = &[
+    NAME,
+    text("Capacity", "/spec/capacity/storage"),
+    text("Reclaim Policy", "/spec/persistentVolumeReclaimPolicy"),
+    text("Status", "/status/phase"),
+    text("Claim", "/spec/claimRef/name"),
+    text("StorageClass", "/spec/storageClassName"),
+    AGE,
+];
+pub(super) const PERSISTENTVOLUMECLAIMS: &[Column] = &[
+    NAME,
+    text("Status", "/status/phase"),
+    text("Volume", "/spec/volumeName"),
+    text("Capacity", "/status/capacity/storage"),
+    text("StorageClass", "/spec/storageClassName"),
+    AGE,
+];
 pub(super) const LEASES: &[Column] = &[NAME, text("Holder", "/spec/holderIdentity"), AGE];
 pub(super) const CERTIFICATESIGNINGREQUESTS: &[Column] = &[
     NAME,

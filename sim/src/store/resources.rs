@@ -11,6 +11,7 @@ pub const ALL: &[&Resource] = &[
     &SECRETS,
     &SERVICES,
     &SERVICEACCOUNTS,
+    &PERSISTENTVOLUMES,
     &PERSISTENTVOLUMECLAIMS,
     &EVENTS,
     &DEPLOYMENTS,
@@ -70,11 +71,16 @@ pub const SERVICES: Resource =
 /// `serviceaccounts` of core `v1`.
 pub const SERVICEACCOUNTS: Resource =
     builtin("", "v1", ["serviceaccounts", "serviceaccount", "ServiceAccount"], &["sa"]).namespaced();
+/// `persistentvolumes` of core `v1`.
+pub const PERSISTENTVOLUMES: Resource = builtin("", "v1", ["persistentvolumes", "persistentvolume", "PersistentVolume"], &["pv"])
+    .with_status()
+    .shown_as(columns::PERSISTENTVOLUMES);
 /// `persistentvolumeclaims` of core `v1`.
 pub const PERSISTENTVOLUMECLAIMS: Resource =
     builtin("", "v1", ["persistentvolumeclaims", "persistentvolumeclaim", "PersistentVolumeClaim"], &["pvc"])
         .namespaced()
-        .with_status();
+        .with_status()
+        .shown_as(columns::PERSISTENTVOLUMECLAIMS);
 /// `events` of core `v1`.
 pub const EVENTS: Resource = builtin("", "v1", ["events", "event", "Event"], &["ev"]).namespaced().shown_as(columns::EVENTS);
 /// `deployments` of `apps/v1`.

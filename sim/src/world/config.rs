@@ -88,7 +88,7 @@ fn install_config() -> Draft {
 }
 
 fn infrastructure(plan: &Plan<'_>) -> Draft {
-    let topology = if plan.shape.control_plane == 1 { "SingleReplica" } else { "HighlyAvailable" };
+    let topology = plan.shape.topology();
     let status = json!({
         "infrastructureName": plan.infra, "platform": "AWS", "platformStatus": { "type": "AWS", "aws": { "region": "us-east-2" } },
         "controlPlaneTopology": topology, "infrastructureTopology": "HighlyAvailable", "cpuPartitioning": "None",

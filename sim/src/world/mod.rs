@@ -1,5 +1,6 @@
 //! The objects of a cluster that has been running for a while.
 
+mod awkward;
 pub(crate) mod config;
 pub mod graph;
 pub(crate) mod json;

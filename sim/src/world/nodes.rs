@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::graph::Release;
 use super::json::{Said, set_condition};
+use super::shape::{ClusterShape, NodeSize};
 use super::{Draft, Plan, pools};
 use crate::clock::rfc3339;
 use crate::rng::Rng;
@@ -31,6 +32,7 @@ pub(crate) struct NodePlan<'a> {
     pub(crate) config: &'a str,
     pub(crate) release: &'a Release,
     pub(crate) now: DateTime<Utc>,
+    pub(crate) shape: &'a ClusterShape,
 }
 
 /// The key of one of the machine-config operator's annotations.
@@ -68,6 +70,7 @@ pub(super) fn drafts(plan: &mut Plan<'_>) -> Vec<Draft> {
                 config: &config,
                 release: &plan.release,
                 now: plan.now,
+                shape: plan.shape,
             };
             let machine = Draft::new(MACHINES, machine_object(&node));
             all.push(if pool == "master" { machine } else { machine.owned_by(&MACHINESETS, MACHINE_API, &set) });
@@ -135,7 +138,7 @@ pub(crate) fn node_object(node: &NodePlan<'_>, rng: &mut Rng) -> Value {
             "labels": labels(node),
             "annotations": {
                 "machine.openshift.io/machine": format!("{MACHINE_API}/{}", node.machine),
-                mco("controlPlaneTopology"): "HighlyAvailable",
+                mco("controlPlaneTopology"): node.shape.topology(),
                 mco("currentConfig"): node.config, mco("desiredConfig"): node.config,
                 mco("desiredDrain"): uncordon, mco("lastAppliedDrain"): uncordon,
                 mco("lastSyncedControllerConfigResourceVersion"): "24893",
@@ -149,8 +152,8 @@ pub(crate) fn node_object(node: &NodePlan<'_>, rng: &mut Rng) -> Value {
                 { "type": "InternalIP", "address": address(node.pool, node.index) },
                 { "type": "Hostname", "address": node.name },
             ],
-            "capacity": { "cpu": "8", "ephemeral-storage": "125238252Ki", "memory": "32132204Ki", "pods": "250" },
-            "allocatable": { "cpu": "7500m", "ephemeral-storage": "114345831029", "memory": "30981228Ki", "pods": "250" },
+            "capacity": capacity(node.shape.node_size),
+            "allocatable": allocatable(node.shape.node_size),
             "daemonEndpoints": { "kubeletEndpoint": { "Port": 10250 } },
             "nodeInfo": {
                 "architecture": "amd64", "operatingSystem": "linux", "kernelVersion": "5.14.0-427.42.1.el9_4.x86_64",
@@ -159,12 +162,26 @@ pub(crate) fn node_object(node: &NodePlan<'_>, rng: &mut Rng) -> Value {
             },
         },
     });
-    if node.pool == "master" {
+    if node.pool == "master" && node.shape.workers() > 0 {
         object["spec"]["taints"] = json!([{ "key": "node-role.kubernetes.io/master", "effect": "NoSchedule" }]);
     }
     install(&mut object, node.release);
     kubelet_conditions(&mut object, node.now);
     object
+}
+
+/// MiB that the system keeps for itself.
+const RESERVED_MIB: u64 = 1124;
+
+fn capacity(size: NodeSize) -> Value {
+    json!({ "cpu": size.cpus.to_string(), "ephemeral-storage": "125238252Ki", "memory": format!("{}Ki", size.memory_gib * 1024 * 1024),
+        "pods": size.pods.to_string() })
+}
+
+fn allocatable(size: NodeSize) -> Value {
+    let memory = (size.memory_gib * 1024).saturating_sub(RESERVED_MIB) * 1024;
+    json!({ "cpu": format!("{}m", (size.cpus * 1000).saturating_sub(500)), "ephemeral-storage": "114345831029",
+        "memory": format!("{memory}Ki"), "pods": size.pods.to_string() })
 }
 
 /// Makes a node run the kubelet and the operating system of a release.
@@ -202,6 +219,8 @@ fn labels(node: &NodePlan<'_>) -> Value {
         "topology.kubernetes.io/region": REGION, "topology.kubernetes.io/zone": zone(node.index),
     });
     let roles: &[&str] = match node.pool {
+        // Without workers, the control plane takes their part.
+        "master" if node.shape.workers() == 0 => &["control-plane", "master", "worker"],
         "master" => &["control-plane", "master"],
         "worker" => &["worker"],
         custom => &["worker", custom],

@@ -319,6 +319,11 @@ impl ClusterShape {
         pools.into_iter().flat_map(|(_, nodes)| nodes).find(|node| node == name)
     }
 
+    /// `SingleReplica` or `HighlyAvailable`, as the platform calls a control plane of this size.
+    pub fn topology(&self) -> &'static str {
+        if self.control_plane == 1 { "SingleReplica" } else { "HighlyAvailable" }
+    }
+
     /// Number of nodes outside the control plane.
     pub fn workers(&self) -> usize {
         self.pools.iter().map(|p| p.nodes).sum()

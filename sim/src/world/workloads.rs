@@ -4,7 +4,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use super::config::namespace;
-use super::{Draft, Plan};
+use super::shape::PodRequests;
+use super::{Draft, Plan, awkward};
 use crate::clock::rfc3339;
 use crate::store::resources::{DAEMONSETS, DEPLOYMENTS, PDBS, PODS, REPLICASETS};
 
@@ -35,12 +36,15 @@ pub(crate) struct Workload {
     pub(crate) role: String,
     /// Seconds that its pods take to end.
     pub(crate) grace: u64,
+    /// What each pod asks for.
+    pub(crate) requests: PodRequests,
     /// `spec` of its budget without the selector, when it has one.
     pub(crate) budget: Option<Value>,
 }
 
 pub(super) fn drafts(plan: &mut Plan<'_>) -> Vec<Draft> {
     let nodes = nodes_by_role(plan);
+    let compact = plan.shape.workers() == 0;
     let mut all = vec![];
     for (ns, name) in DAEMONS {
         all.push(daemon_set(ns, name, nodes.iter().map(|(_, n)| n.len()).sum()));
@@ -56,18 +60,22 @@ pub(super) fn drafts(plan: &mut Plan<'_>) -> Vec<Draft> {
             all.push(namespace(&workload.namespace));
         }
         let candidates: Vec<&String> =
-            nodes.iter().filter(|(role, _)| role_runs_on(&workload.role, role)).flat_map(|(_, n)| n).collect();
+            nodes.iter().filter(|(role, _)| role_runs_on(&workload.role, role, compact)).flat_map(|(_, n)| n).collect();
         all.extend(deployment_drafts(plan, &workload, &candidates));
     }
+    let homes: Vec<&String> =
+        nodes.iter().filter(|(role, _)| role_runs_on("worker", role, compact)).flat_map(|(_, n)| n).collect();
+    all.extend(awkward::drafts(plan, &homes));
     // Several applications share a namespace.
     let mut seen = std::collections::BTreeSet::new();
     all.retain(|d| d.resource != crate::store::resources::NAMESPACES || seen.insert(super::json::name(&d.object).to_owned()));
     all
 }
 
-/// Whether pods for `wanted` run on nodes of pool `pool`; a custom pool's nodes are workers, too.
-fn role_runs_on(wanted: &str, pool: &str) -> bool {
-    wanted == pool || (wanted == "worker" && pool != "master")
+/// Whether pods for `wanted` run on nodes of pool `pool`: a custom pool's nodes are workers, too, and so is the control plane of a
+/// `compact` cluster.
+fn role_runs_on(wanted: &str, pool: &str, compact: bool) -> bool {
+    wanted == pool || (wanted == "worker" && (pool != "master" || compact))
 }
 
 fn nodes_by_role(plan: &Plan<'_>) -> Vec<(String, Vec<String>)> {
@@ -77,7 +85,7 @@ fn nodes_by_role(plan: &Plan<'_>) -> Vec<(String, Vec<String>)> {
 }
 
 fn workloads(plan: &Plan<'_>) -> Vec<Workload> {
-    let workers = plan.shape.workers();
+    let workers = if plan.shape.workers() == 0 { plan.shape.control_plane } else { plan.shape.workers() };
     let has_infra = plan.shape.pools.iter().any(|p| p.name == "infra" && p.nodes > 1);
     let infra = if has_infra { "infra" } else { "worker" };
     let two = workers.min(2);
@@ -87,6 +95,7 @@ fn workloads(plan: &Plan<'_>) -> Vec<Workload> {
         replicas,
         role: role.into(),
         grace,
+        requests: PodRequests::default(),
         budget: budget.filter(|_| replicas > 1),
     };
     let one_away = || Some(json!({ "maxUnavailable": 1 }));
@@ -114,6 +123,7 @@ fn workloads(plan: &Plan<'_>) -> Vec<Workload> {
             replicas: APP_REPLICAS.min(pods - i * APP_REPLICAS),
             role: "worker".into(),
             grace: 10 + (i as u64 % 3) * 10,
+            requests: plan.shape.pod_requests,
             budget,
         });
     }
@@ -128,7 +138,7 @@ fn daemon_set(ns: &str, name: &str, nodes: usize) -> Draft {
     let object = json!({
         "metadata": { "name": name, "namespace": ns, "labels": labels },
         "spec": { "selector": { "matchLabels": labels }, "updateStrategy": { "type": "RollingUpdate", "rollingUpdate": { "maxUnavailable": "10%" } },
-            "template": { "metadata": { "labels": labels }, "spec": { "containers": containers(name), "tolerations": [{ "operator": "Exists" }] } } },
+            "template": { "metadata": { "labels": labels }, "spec": { "containers": containers(name, PodRequests::default()), "tolerations": [{ "operator": "Exists" }] } } },
         "status": { "currentNumberScheduled": nodes, "desiredNumberScheduled": nodes, "numberAvailable": nodes, "numberMisscheduled": 0,
             "numberReady": nodes, "updatedNumberScheduled": nodes, "observedGeneration": 1 },
     });
@@ -161,10 +171,10 @@ fn static_pod(plan: &Plan<'_>, ns: &str, name: &str, node: &str) -> Draft {
     Draft::new(PODS, pod).aged(POD_AGE)
 }
 
-const POD_AGE: TimeDelta = TimeDelta::days(38);
+pub(super) const POD_AGE: TimeDelta = TimeDelta::days(38);
 
 /// The drafts of a deployment: itself, its replica set, its pods spread over `nodes`, its budget.
-fn deployment_drafts(plan: &mut Plan<'_>, workload: &Workload, nodes: &[&String]) -> Vec<Draft> {
+pub(super) fn deployment_drafts(plan: &mut Plan<'_>, workload: &Workload, nodes: &[&String]) -> Vec<Draft> {
     let ns = workload.namespace.as_str();
     let (deployment, set) = deployment_objects(workload);
     let set_name = super::json::name(&set).to_owned();
@@ -185,9 +195,9 @@ fn deployment_drafts(plan: &mut Plan<'_>, workload: &Workload, nodes: &[&String]
 
 /// A deployment and its replica set, all replicas available.
 pub(crate) fn deployment_objects(workload: &Workload) -> (Value, Value) {
-    let Workload { namespace, name, replicas, role, grace, .. } = workload;
+    let Workload { namespace, name, replicas, role, grace, requests, .. } = workload;
     let labels = json!({ "app": name });
-    let mut spec = json!({ "containers": containers(name), "terminationGracePeriodSeconds": grace,
+    let mut spec = json!({ "containers": containers(name, *requests), "terminationGracePeriodSeconds": grace,
         "nodeSelector": { format!("node-role.kubernetes.io/{role}"): "" } });
     if role == "master" {
         spec["tolerations"] = json!([{ "key": "node-role.kubernetes.io/master", "operator": "Exists" }]);
@@ -216,12 +226,14 @@ pub(crate) fn budget_object(workload: &Workload, now: DateTime<Utc>) -> Option<V
     Some(object)
 }
 
-fn containers(name: &str) -> Value {
-    json!([{ "name": name, "image": format!("quay.io/harbour/{name}:1.0"), "resources": { "requests": { "cpu": "50m", "memory": "128Mi" } } }])
+fn containers(name: &str, requests: PodRequests) -> Value {
+    let requests = json!({ "cpu": format!("{}m", requests.cpu_millis), "memory": format!("{}Mi", requests.memory_mib) });
+    json!([{ "name": name, "image": format!("quay.io/harbour/{name}:1.0"), "resources": { "requests": requests } }])
 }
 
-fn pod_object(ns: &str, name: &str, labels: &Value, container: &str, grace: u64) -> Value {
-    let spec = json!({ "containers": containers(container), "terminationGracePeriodSeconds": grace, "restartPolicy": "Always" });
+/// A pending pod of one container.
+pub(super) fn pod_object(ns: &str, name: &str, labels: &Value, container: &str, grace: u64) -> Value {
+    let spec = json!({ "containers": containers(container, PodRequests::default()), "terminationGracePeriodSeconds": grace, "restartPolicy": "Always" });
     json!({ "metadata": { "name": name, "namespace": ns, "labels": labels }, "spec": spec, "status": { "phase": "Pending" } })
 }
 

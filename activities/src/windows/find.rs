@@ -50,3 +50,32 @@ impl FindWindow {
         ActivityError::permanent(error.code(), format!("{}: {error}", self.step))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::condition::fixtures::at;
+    use crate::testing::{Server, attempt};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_window_is_found_by_the_clock_of_the_run() {
+        let cluster = Server::healthy().cluster().await;
+        // The fixtures' now is 2026-03-01 12:00 UTC, a Sunday.
+        let calendar = Calendar::parse("{zone: UTC, slots: [{days: [sun], from: '10:00', until: '14:00'}]}").unwrap();
+        let find =
+            |hours: u64| FindWindow { calendar: calendar.clone(), step: "unpause worker".into(), need_seconds: hours * 3600 };
+        let check = async |hours: u64, begin: i64| {
+            let placed = find(hours).run(attempt(&cluster).0).await.unwrap();
+            assert_eq!(placed.begin_at, at(begin), "{hours} h");
+        };
+        check(2, 0).await;
+        check(3, (7 * 24 - 2) * 60).await;
+        let refused = find(5).run(attempt(&cluster).0).await.unwrap_err();
+        assert_eq!(refused.code, "window-too-short");
+        assert!(
+            refused.message.starts_with("unpause worker: no window is long enough: 5h are needed, the longest has 4h"),
+            "{refused}"
+        );
+        assert_eq!(find(5).summary(), "find a window of 5h to unpause worker");
+    }
+}

@@ -5,7 +5,7 @@ use super::text::date;
 use super::zone::zone;
 use super::{Blackout, Calendar, CalendarError, LocalTime, Once, Slot};
 
-const FORMS: &str = "write \"Sat,Sun 22:00-06:00 Europe/Berlin\", \"cron 0 22 * * 6 8h Europe/Berlin\" or \
+const FORMS: &str = "that is no window; write \"Sat,Sun 22:00-06:00 Europe/Berlin\", \"cron 0 22 * * 6 8h Europe/Berlin\" or \
                      \"2026-12-05 22:00..2026-12-06 06:00 Europe/Berlin\"";
 
 /// One window of either sort.
@@ -65,7 +65,8 @@ fn window(text: &str) -> Result<(Written, Option<&str>), String> {
             (SlotText { cron, length: Some((*length).to_owned()), ..SlotText::default() }, zone)
         }
         [days, hours, zone @ ..] if *days != "cron" && zone.len() < 2 => {
-            let (from, until) = hours.split_once('-').ok_or_else(|| format!("{hours} is no time from and until; {FORMS}"))?;
+            let (from, until) =
+                hours.split_once('-').ok_or_else(|| format!("{hours} is no time from and until; write 22:00-06:00"))?;
             let (from, until) = (Some(from.to_owned()), Some(until.to_owned()));
             (SlotText { days: Some(vec![(*days).to_owned()]), from, until, ..SlotText::default() }, zone)
         }

@@ -105,12 +105,14 @@ impl Cron {
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
         let minute = text.split(' ').next().unwrap_or_default();
         if minute.is_empty() || !minute.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(format!("cron {text}: the first field must be one minute, 0 to 59"));
+            return Err(format!("cron {text}: the first field must be one minute; write 0 22 * * 6"));
         }
         let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
-        let pattern = parser.parse(&text).map_err(|error| format!("cron {text}: {error}"))?;
+        let pattern = parser.parse(&text).map_err(|error| {
+            format!("cron {text}: {error}; minute, hour, day of the month, month and day of the week are needed")
+        })?;
         if pattern.find_next_occurrence(&DateTime::UNIX_EPOCH, true).is_err() {
-            return Err(format!("cron {text}: no day is like that, it never opens"));
+            return Err(format!("cron {text}: it never opens; name a day that there is"));
         }
         Ok(Self { text, pattern: Box::new(pattern) })
     }
@@ -143,7 +145,7 @@ impl Once {
     /// A window between two times; refused if it ends before it begins.
     pub fn new(from: LocalTime, until: LocalTime) -> Result<Self, String> {
         if until <= from {
-            return Err(format!("it closes at {until}, which is not after it opens, at {from}"));
+            return Err(format!("it closes at {until}, which is not after it opens, at {from}; swap them"));
         }
         Ok(Self { from, until })
     }
@@ -193,7 +195,7 @@ impl Blackout {
     /// The days from the first to the last; refused if that is the wrong order.
     pub fn new(first: NaiveDate, last: NaiveDate, reason: &str) -> Result<Self, String> {
         if last < first {
-            return Err(format!("its last day, {last}, is before its first, {first}"));
+            return Err(format!("its last day, {last}, is before its first, {first}; swap them"));
         }
         Ok(Self { first, last, reason: reason.trim().to_owned() })
     }

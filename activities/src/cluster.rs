@@ -78,6 +78,16 @@ impl Cluster {
         Self::over(link).await
     }
 
+    /// No cluster: for commands that need to know what activities are and reach nothing. Whatever is asked of it fails.
+    pub fn absent() -> Self {
+        let nobody = tower::service_fn(|_: Request<kube::client::Body>| async {
+            Err::<http::Response<kube::client::Body>, _>(std::io::Error::other("this command reaches no cluster"))
+        });
+        let client = kube::Client::new(nobody, "default");
+        let link = Link::new(Source::Given, client, Limiter::new(None), Arc::new(SystemClock));
+        Self { link: Arc::new(link), id: ClusterId::new("none"), cache: OnceLock::new() }
+    }
+
     pub(crate) async fn over(link: Link) -> Result<Self, ConnectError> {
         let id = identify(&link, None).await.map_err(|error| ConnectError::from_call(error, &link.address))?;
         let id = id.ok_or_else(|| ConnectError::NotOpenShift { server: link.address.clone() })?;

@@ -143,7 +143,9 @@ impl From<Refusal> for Failure {
                 Some(gate) => (Kind::NotFound, format!("windlass approve {run} {gate}")),
                 None => (Kind::NotFound, format!("`windlass explain {run}` says what it waits for")),
             },
-            Refusal::NotParked { run } => (Kind::Usage, format!("`windlass status {run}` shows where it stands")),
+            Refusal::NotParked { run } | Refusal::NotPaused { run } => {
+                (Kind::Usage, format!("`windlass status {run}` shows where it stands"))
+            }
             Refusal::AlreadyCancelling { run } => {
                 (Kind::Usage, format!("`windlass status {run}` shows what it still gives back"))
             }
@@ -152,7 +154,6 @@ impl From<Refusal> for Failure {
                 format!("read it with `windlass status {run}`, then `windlass approve {run} {gate} --digest {asked}`"),
             ),
             Refusal::AlreadyPaused { run, .. } => (Kind::Usage, format!("`windlass unpause {run}` lets it go on")),
-            Refusal::NotPaused { run } => (Kind::Usage, format!("`windlass status {run}` shows where it stands")),
             Refusal::NoSuchStep { run, .. } => {
                 (Kind::NotFound, format!("`windlass status {run}` shows the open steps and their numbers"))
             }

@@ -120,6 +120,11 @@ impl Prepared {
     }
 }
 
+/// What this binary knows of workflows and activities, without a cluster to drive them on.
+pub(crate) fn catalogue() -> Registry {
+    windlass_workflows::register(Registry::new(), &Arc::new(Cluster::absent()))
+}
+
 /// The plan that an event tells a run, if it does.
 pub(crate) fn plan_in(event: &Event) -> Option<Plan> {
     let Event::SignalReceived { signal, payload, .. } = event else { return None };

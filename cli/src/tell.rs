@@ -4,12 +4,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use windlass_engine::control::{Refusal, Request, What, record_offline};
+use windlass_engine::control::{Refusal, Request, What, record_offline_with};
 use windlass_engine::journal::{DiskJournal, Journal, JournalError, JournalOptions};
 use windlass_engine::remote::{Remote, RemoteError};
 use windlass_engine::{Clock, RunId};
 
-use crate::failure::{Failure, Kind};
+use crate::app::App;
+use crate::books::Books;
+use crate::clock;
+use crate::failure::{Exit, Failure, Kind, Outcome};
+use crate::procedure;
 
 /// Who took the request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,6 +60,18 @@ pub(crate) fn request(run: RunId, reason: Option<String>, what: What) -> Request
     Request { run, by: who(), reason, what }
 }
 
+/// Tells a run something for a command that has nothing else to do, and says that it is done.
+pub(crate) async fn carry_out(app: &App, run: &str, reason: Option<String>, what: What, said: &str) -> Outcome {
+    let dir = app.journal()?;
+    let run = Books::open(&dir)?.resolve(run)?;
+    // Neither moves a run, so there is nothing to say of what happens next.
+    let moves = !matches!(what, What::Pause | What::Note { .. });
+    let told = tell(&dir, &clock::settings(app).clock, request(run, reason, what)).await?;
+    let next = if moves { format!("; {}", told.in_words(run)) } else { String::new() };
+    app.ui.talk(&format!("run {run}: {said}{next}"));
+    Ok(Exit::Done)
+}
+
 /// A worker that has the lock but does not listen yet is given so many moments.
 const PATIENCE: u32 = 20;
 const MOMENT: Duration = Duration::from_millis(100);
@@ -68,7 +84,8 @@ pub(crate) async fn tell(dir: &Path, clock: &Arc<dyn Clock>, request: Request) -
         }
         match open(dir, clock) {
             Ok(mut journal) => {
-                let answer = record_offline(&mut journal, &request, clock.now())?;
+                let registry = procedure::catalogue();
+                let answer = record_offline_with(&mut journal, &registry, &request, clock.now())?;
                 Box::new(journal).close()?;
                 answer?;
                 return Ok(Told::Offline);

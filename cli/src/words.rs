@@ -33,6 +33,27 @@ pub(crate) fn duration(length: Duration) -> String {
     }
 }
 
+/// Reads `45s`, `90m`, `2h`, `1d12h`: whole numbers, each with its unit.
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is no duration; write it as in 90m, 2h or 1d12h");
+    let mut rest = text.trim();
+    let mut seconds: u64 = 0;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
+        let number: u64 = rest[..digits].parse().map_err(|_| wrong())?;
+        let unit = match rest[digits..].chars().next() {
+            Some('s') => 1,
+            Some('m') => 60,
+            Some('h') => 3600,
+            Some('d') => 86_400,
+            Some(_) | None => return Err(wrong()),
+        };
+        seconds = number.checked_mul(unit).and_then(|part| seconds.checked_add(part)).ok_or_else(wrong)?;
+        rest = &rest[digits + 1..];
+    }
+    if seconds == 0 { Err(wrong()) } else { Ok(Duration::from_secs(seconds)) }
+}
+
 /// Time since a run began, in a column: `0:42`, `1:02:03`.
 pub(crate) fn elapsed(length: Duration) -> String {
     let seconds = length.as_secs();
@@ -97,6 +118,21 @@ mod tests {
         check(3600, "1 h", "1:00:00");
         check(11_525, "3 h 12 min", "3:12:05");
         check(187_200, "2 d 4 h", "52:00:00");
+    }
+
+    #[test]
+    fn a_duration_is_read_in_units() {
+        let check =
+            |text: &str, expect: Option<u64>| assert_eq!(parse_duration(text).ok().map(|d| d.as_secs()), expect, "{text}");
+        check("45s", Some(45));
+        check("90m", Some(5400));
+        check("1d12h", Some(129_600));
+        check("2", None);
+        check("0m", None);
+        check("", None);
+        check("2 h", None);
+        check("-2h", None);
+        check("99999999999999999999d", None);
     }
 
     #[test]

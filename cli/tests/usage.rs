@@ -8,8 +8,29 @@ use support::Place;
 fn the_help_is_a_contract() {
     let place = Place::new();
     let commands = [
-        "", "rehearse", "plan", "start", "resume", "list", "status", "history", "explain", "approve", "reject", "cancel",
-        "verify", "export", "sim", "rbac",
+        "",
+        "rehearse",
+        "plan",
+        "start",
+        "resume",
+        "list",
+        "status",
+        "history",
+        "explain",
+        "approve",
+        "reject",
+        "cancel",
+        "pause",
+        "unpause",
+        "retry",
+        "skip",
+        "mark-done",
+        "set-timeout",
+        "note",
+        "verify",
+        "export",
+        "sim",
+        "rbac",
     ];
     let help = |command: &str| {
         let words: Vec<&str> = [command, "--help"].into_iter().filter(|word| !word.is_empty()).collect();

@@ -32,7 +32,7 @@ const PATH_LIMIT: usize = 100;
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Ask {
-    Tell(Request),
+    Tell(Box<Request>),
     Progress,
     Watch,
 }
@@ -147,7 +147,7 @@ async fn answer_all(stream: UnixStream, handle: WorkerHandle, cluster: Arc<Optio
     while let Ok(Some(line)) = wire.line().await {
         let sent = match serde_json::from_str(&line) {
             Ok(Ask::Tell(request)) => {
-                let answer = obey(&handle, cluster.as_deref(), request).await;
+                let answer = obey(&handle, cluster.as_deref(), *request).await;
                 wire.send(&answer).await
             }
             Ok(Ask::Progress) => {
@@ -225,7 +225,7 @@ impl Remote {
 
     /// Tells something to a run; returns once it is on disk.
     pub async fn tell(&mut self, request: Request) -> Result<Result<(), Refusal>, RemoteError> {
-        self.wire.send(&Ask::Tell(request)).await?;
+        self.wire.send(&Ask::Tell(Box::new(request))).await?;
         let answer = self.answer().await?;
         if let Answer::Refused(refusal) = answer {
             return Ok(Err(refusal));

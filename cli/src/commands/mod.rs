@@ -6,14 +6,21 @@ mod explain;
 mod export;
 mod history;
 mod list;
+mod mark_done;
+mod note;
+mod pause;
 mod plan;
 mod rbac;
 mod rehearse;
 mod reject;
 mod resume;
+mod retry;
+mod set_timeout;
 mod sim;
+mod skip;
 mod start;
 mod status;
+mod unpause;
 mod verify;
 
 use clap::Subcommand;
@@ -46,6 +53,20 @@ pub(crate) enum Command {
     Reject(reject::Args),
     /// Cancel a run: it gives back what it holds and ends
     Cancel(cancel::Args),
+    /// Let nothing new begin in a run; what is in flight finishes
+    Pause(pause::Args),
+    /// Let a paused run go on
+    Unpause(unpause::Args),
+    /// Try a step of a run again at once
+    Retry(retry::Args),
+    /// Let a step count as done although it was not
+    Skip(skip::Args),
+    /// Attest that a step is done
+    MarkDone(mark_done::Args),
+    /// Set how long an attempt of a step may take
+    SetTimeout(set_timeout::Args),
+    /// Write something into the logbook of a run
+    Note(note::Args),
     /// Check every record of the journal
     Verify(verify::Args),
     /// Write the history of a run as JSON lines
@@ -71,6 +92,13 @@ impl Command {
             Self::Approve(args) => approve::run(app, args).await,
             Self::Reject(args) => reject::run(app, args).await,
             Self::Cancel(args) => cancel::run(app, args).await,
+            Self::Pause(args) => pause::run(app, args).await,
+            Self::Unpause(args) => unpause::run(app, args).await,
+            Self::Retry(args) => retry::run(app, args).await,
+            Self::Skip(args) => skip::run(app, args).await,
+            Self::MarkDone(args) => mark_done::run(app, args).await,
+            Self::SetTimeout(args) => set_timeout::run(app, args).await,
+            Self::Note(args) => note::run(app, args).await,
             Self::Verify(args) => verify::run(app, &args),
             Self::Export(args) => export::run(app, &args),
             Self::Sim(args) => sim::run(app, &args).await,

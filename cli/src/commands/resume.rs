@@ -6,6 +6,7 @@ use windlass_engine::control::{What, record_offline};
 use windlass_engine::journal::{DiskJournal, JournalError};
 use windlass_engine::view::RunView;
 use windlass_engine::{Clock, OpenRun, Registry, RunId};
+use windlass_workflows::Plan;
 
 use crate::app::App;
 use crate::books::{Books, worker_of};
@@ -17,7 +18,7 @@ use crate::tell;
 
 /// Drive open runs from where they are: one, or all of this cluster.
 ///
-/// A parked run goes on only when it is named.
+/// A parked run goes on only when it is named; one that a person paused only after `windlass unpause`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The run: its id, or a unique beginning or end of it; all open runs if absent
@@ -49,6 +50,13 @@ pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
     let mut journal = tell::open(&dir, &clock)?;
     let mut driven_runs = 0;
     for run in &ours {
+        if let Some(failure) = paused(run) {
+            if only.is_some() {
+                return Err(failure);
+            }
+            app.ui.talk(&format!("{}: {}", failure.message, failure.next));
+            continue;
+        }
         if run.parked.is_some() && only.is_none() {
             app.ui.talk(&format!("run {} stays parked; `windlass resume {}` lets it go on", run.run, run.run));
             continue;
@@ -63,6 +71,13 @@ pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
     let cluster = cluster.id().to_string();
     let driven = Drive { app, dir, journal, registry, clock, cluster, only, jumping: false, stand_in: false }.run().await?;
     Ok(conclude(app, &driven.report.runs, driven.ending))
+}
+
+/// A person's pause is not lifted in passing.
+fn paused(run: &OpenRun) -> Option<Failure> {
+    let pause = run.paused.as_ref()?;
+    let message = format!("run {} is paused by {}: {}", run.run, pause.by, pause.reason);
+    Some(Failure::new(Kind::NeedsPerson, message, format!("`windlass unpause {}`, then `windlass resume {}`", run.run, run.run)))
 }
 
 /// The runs that could be driven, as the journal has them.
@@ -129,10 +144,15 @@ fn prepare(journal: &mut DiskJournal, books: &Books, run: &OpenRun, args: &Args,
     Ok(())
 }
 
+/// The plan that a run was told last.
+pub(crate) fn plan_of(books: &Books, run: RunId) -> Option<Plan> {
+    books.records_of(run).map_while(Result::ok).filter_map(|record| plan_in(&record.event)).last()
+}
+
 /// The gates that the run's plan names and nobody has decided.
 fn undecided_gates(books: &Books, run: RunId) -> Vec<String> {
     let records: Vec<_> = books.records_of(run).map_while(Result::ok).collect();
-    let planned = records.iter().rev().find_map(|record| plan_in(&record.event)).map(|plan| plan.gates()).unwrap_or_default();
+    let planned = plan_of(books, run).map(|plan| plan.gates()).unwrap_or_default();
     let view = RunView::fold(&records);
     let decided = |name: &String| view.as_ref().is_some_and(|v| v.gates.iter().any(|g| g.name == *name && g.decision.is_some()));
     planned.into_iter().filter(|gate| !decided(gate)).collect()

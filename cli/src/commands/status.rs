@@ -4,12 +4,13 @@ use std::path::Path;
 
 use windlass_engine::journal::LockOwner;
 use windlass_engine::remote::Remote;
-use windlass_engine::{Progress, RunId, Timestamp};
+use windlass_engine::{Progress, Registry, RunId, Timestamp};
 
 use crate::app::App;
 use crate::books::{Books, LATEST, ReadRun};
 use crate::clock;
 use crate::failure::{Exit, Failure, Outcome};
+use crate::procedure;
 use crate::render::status::Standing;
 use crate::ui::Format;
 
@@ -41,6 +42,7 @@ pub(crate) struct Found {
     read: ReadRun,
     worker: Option<LockOwner>,
     progress: Vec<Progress>,
+    registry: Registry,
     now: Timestamp,
 }
 
@@ -52,12 +54,18 @@ impl Found {
         let read = books.run(run)?;
         let worker = books.worker().await;
         let progress = if worker.is_some() { progress_of(&books.dir, run).await } else { Vec::new() };
-        Ok(Self { read, worker, progress, now: clock::settings(app).clock.now() })
+        Ok(Self { read, worker, progress, registry: procedure::catalogue(), now: clock::settings(app).clock.now() })
     }
 
     /// What is drawn.
     pub(crate) fn standing(&self) -> Standing<'_> {
-        Standing { view: &self.read.view, worker: self.worker.as_ref(), progress: &self.progress, now: self.now }
+        Standing {
+            view: &self.read.view,
+            worker: self.worker.as_ref(),
+            progress: &self.progress,
+            registry: &self.registry,
+            now: self.now,
+        }
     }
 
     /// Done, unless the journal is damaged behind what was shown.

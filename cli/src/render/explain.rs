@@ -3,8 +3,8 @@
 use windlass_engine::RunEnd;
 use windlass_engine::view::{RunStatus, StepKind, StepState, StepView};
 
-use crate::render::parked;
 use crate::render::status::Standing;
+use crate::render::{options, parked};
 use crate::words::{self, Lines as _};
 
 /// The answer: what holds the run, what is known of it, and what can be typed.
@@ -38,30 +38,30 @@ pub(crate) fn explain(standing: &Standing<'_>) -> Answer {
     if let Some(end) = &view.state.ended {
         return ended(standing, end);
     }
-    if let Some(why) = &view.state.parked {
-        let parked::Explanation { what, options } = parked::explain(run, why);
-        let headline = format!("Run {run} is parked{}.", since(standing, view.parked_at));
-        return Answer { headline, evidence: what, options };
+    if view.state.stands_still() {
+        let (how, at) = match (&view.state.paused, &view.state.parked) {
+            (Some(pause), None) => ("paused", Some(pause.since)),
+            (Some(_), Some(_)) => ("parked, and paused", view.parked_at),
+            (None, _) => ("parked", view.parked_at),
+        };
+        let headline = format!("Run {run} is {how}{}.", since(standing, at));
+        return Answer { headline, evidence: parked::explain(&view.state), options: options::of_run(standing) };
     }
     let gates: Vec<&StepView> = view.current().filter(|step| matches!(step.kind, StepKind::Gate { .. })).collect();
     if view.status() == RunStatus::Waiting && !gates.is_empty() {
         return at_gates(standing);
     }
     let evidence: Vec<String> = view.current().flat_map(|step| standing.step(step)).collect();
-    let cancel = format!("windlass cancel {run}    gives back what is held and ends the run");
+    let options = options::of_run(standing);
     if standing.worker.is_none() {
         let last = words::moment(view.state.last_at);
         return Answer {
             headline: format!("Run {run} does not move because no worker drives it; its last event was at {last}."),
             evidence,
-            options: vec![format!("windlass resume {run}    goes on from the exact step it reached"), cancel],
+            options,
         };
     }
-    Answer {
-        headline: headline(standing),
-        evidence,
-        options: vec![format!("windlass history {run} --follow    to watch it"), cancel],
-    }
+    Answer { headline: headline(standing), evidence, options }
 }
 
 fn headline(standing: &Standing<'_>) -> String {
@@ -90,7 +90,8 @@ fn at_gates(standing: &Standing<'_>) -> Answer {
         names.push(gate.name.clone());
         evidence.extend(gate.text.lines().map(str::to_owned));
         evidence.push(format!("gate {} opened at {}", gate.name, gate.opened_at.map(words::moment).unwrap_or_default()));
-        options.push(format!("windlass approve {run} {} --reason '…'", gate.name));
+        evidence.push(format!("digest of that text: {}", gate.digest()));
+        options.push(format!("windlass approve {run} {} --digest {} --reason '…'", gate.name, gate.digest()));
         options.push(format!("windlass reject {run} {} --reason '…'", gate.name));
     }
     if standing.worker.is_none() {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use console::Style;
-use windlass_engine::{Event, OpenRun, ParkReason, ProbeVerdict, Record, Timestamp};
+use windlass_engine::{CommandId, Event, OpenRun, ParkReason, ProbeVerdict, Record, Timestamp};
 
 use crate::procedure;
 use crate::ui::Ui;
@@ -167,7 +167,7 @@ impl Logbook {
         match &record.event {
             Event::ActivityScheduled { command, class, summary, approval, .. } => {
                 self.fresh = false;
-                self.open.insert(command.0, Open { summary: summary.clone(), since: record.at });
+                let summary = self.opened(*command, summary, record.at);
                 let approval = approval.as_ref().map(|gate| format!(", approved at gate {gate}")).unwrap_or_default();
                 (Tone::Plain, format!("begin: {summary} [{class}{approval}]"))
             }
@@ -232,10 +232,9 @@ impl Logbook {
     fn of_workflow(&mut self, record: &Record) -> (Tone, String) {
         match &record.event {
             Event::TimerStarted { command, due_at, .. } => {
-                let summary = format!("wait until {}", words::moment_near(*due_at, record.at));
-                let text = format!("{summary}, for {}", words::duration(due_at.since(record.at)));
-                self.open.insert(command.0, Open { summary, since: record.at });
-                (Tone::Plain, text)
+                let until = format!("wait until {}", words::moment_near(*due_at, record.at));
+                let summary = self.opened(*command, &until, record.at);
+                (Tone::Plain, format!("{summary}, for {}", words::duration(due_at.since(record.at))))
             }
             Event::TimerFired { command } => {
                 let (summary, took) = self.close(command.0, record.at);
@@ -256,9 +255,7 @@ impl Logbook {
     fn of_person(&mut self, record: &Record) -> (Tone, String) {
         match &record.event {
             Event::SignalAwaited { command, signal, .. } => {
-                let summary = format!("wait for signal {signal}");
-                self.open.insert(command.0, Open { summary: summary.clone(), since: record.at });
-                (Tone::Plain, summary)
+                (Tone::Plain, self.opened(*command, &format!("wait for signal {signal}"), record.at))
             }
             Event::SignalReceived { signal, payload, by } => match procedure::plan_in(&record.event) {
                 Some(plan) => {
@@ -280,6 +277,13 @@ impl Logbook {
             }
             _ => (Tone::Plain, String::new()),
         }
+    }
+
+    /// Remembers a step that begins; it is called by its number and its summary from then on.
+    fn opened(&mut self, command: CommandId, summary: &str, since: Timestamp) -> String {
+        let summary = format!("{command} {summary}");
+        self.open.insert(command.0, Open { summary: summary.clone(), since });
+        summary
     }
 
     fn summary(&self, command: u32) -> &str {

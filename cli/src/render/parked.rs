@@ -1,45 +1,34 @@
-//! Why a run is parked, in full, and what a person can do about it.
+//! Why a run stands still, in full. What can be done about it is said in `options`.
 
-use windlass_engine::{ParkReason, RunId};
+use windlass_engine::{OpenRun, ParkReason};
 
-/// What happened and which commands help, most likely first.
-pub(crate) struct Explanation {
-    pub(crate) what: Vec<String>,
-    pub(crate) options: Vec<String>,
+use crate::words;
+
+/// What happened, for a run that is paused, parked, or both.
+pub(crate) fn explain(run: &OpenRun) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(pause) = &run.paused {
+        lines.push(format!("{} paused it at {}: {}", pause.by, words::moment(pause.since), pause.reason));
+        lines.push("Nothing new begins; what was in flight has finished or finishes.".to_owned());
+    }
+    lines.extend(run.parked.iter().flat_map(reason));
+    lines
 }
 
-/// Explains a reason to a person.
-pub(crate) fn explain(run: RunId, why: &ParkReason) -> Explanation {
+fn reason(why: &ParkReason) -> Vec<String> {
     match why {
-        ParkReason::RetriesExhausted { summary, attempts, error, .. } => Explanation {
-            what: vec![
-                format!("{summary} did not succeed in {attempts} attempts, so windlass stopped trying."),
-                format!("last error ({}): {}", error.code, error.message),
-                "Nothing was undone; what is held stays held.".to_owned(),
-            ],
-            options: vec![
-                format!("windlass resume {run}    once the cause is gone; it tries again from this very step"),
-                format!("windlass cancel {run}    gives back what is held and ends the run"),
-            ],
-        },
-        ParkReason::InDoubt { summary, evidence, .. } => Explanation {
-            what: vec![
-                format!("An attempt of this began and its end is unknown: {summary}."),
-                format!("The cluster does not tell whether it took effect; seen: {evidence}"),
-                "windlass will not repeat it blindly.".to_owned(),
-            ],
-            options: vec![
-                format!("windlass resume {run}    looks again; goes on as soon as the cluster gives a clear answer"),
-                format!("windlass cancel {run}    gives back what is held and ends the run"),
-            ],
-        },
-        ParkReason::Nondeterminism { message } => Explanation {
-            what: message.lines().map(str::to_owned).collect(),
-            options: vec![format!("windlass resume {run}    with the build that recorded the run, or one that was mended")],
-        },
-        ParkReason::Unsupported { message } => Explanation {
-            what: message.lines().map(str::to_owned).collect(),
-            options: vec![format!("windlass resume {run}    with a build that has what is missing")],
-        },
+        ParkReason::RetriesExhausted { command, summary, attempts, error } => vec![
+            format!("Step {command}, {summary}, did not succeed in {attempts} attempts, so windlass stopped trying."),
+            format!("last error ({}): {}", error.code, error.message),
+            "Nothing was undone; what is held stays held.".to_owned(),
+        ],
+        ParkReason::InDoubt { command, summary, evidence } => vec![
+            format!("An attempt of step {command} began and its end is unknown: {summary}."),
+            format!("The cluster does not tell whether it took effect; seen: {evidence}"),
+            "windlass will not repeat it blindly.".to_owned(),
+        ],
+        ParkReason::Nondeterminism { message } | ParkReason::Unsupported { message } => {
+            message.lines().map(str::to_owned).collect()
+        }
     }
 }

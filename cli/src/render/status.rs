@@ -5,10 +5,10 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use windlass_engine::journal::LockOwner;
 use windlass_engine::view::{GateView, RunStatus, RunView, StepKind, StepState, StepView};
-use windlass_engine::{Progress, RunEnd, Timestamp};
+use windlass_engine::{Progress, Registry, RunEnd, Timestamp};
 
 use crate::render::list::{Row, ago};
-use crate::render::{logbook, parked};
+use crate::render::{logbook, options, parked};
 use crate::ui::Ui;
 use crate::words::{self, Lines as _};
 
@@ -18,6 +18,8 @@ pub(crate) struct Standing<'a> {
     pub(crate) worker: Option<&'a LockOwner>,
     /// What the attempts in flight last said.
     pub(crate) progress: &'a [Progress],
+    /// What this binary knows of activities.
+    pub(crate) registry: &'a Registry,
     pub(crate) now: Timestamp,
 }
 
@@ -81,13 +83,16 @@ impl Standing<'_> {
             StepKind::Signal { name } => ("signal", name.clone()),
             StepKind::Gate { name } => ("gate", name.clone()),
         };
-        let mut object = json!({"what": what, "name": name, "step": step.summary, "since": words::rfc3339(step.started_at)});
+        let mut object = json!({"what": what, "name": name, "number": step.command.0, "step": step.summary, "since": words::rfc3339(step.started_at)});
         if let Some(progress) = self.said_of(step) {
             object["why"] = json!(progress.text);
             object["why_since"] = json!(words::rfc3339(progress.at));
         }
         if step.attempts > 0 {
             object["attempt"] = json!(step.attempts);
+        }
+        if let Some(limit) = step.timeout {
+            object["timeout_seconds"] = json!(limit.as_secs());
         }
         if let StepState::RetryDue { due_at } = step.state {
             object["retry_at"] = json!(words::rfc3339(due_at));
@@ -121,10 +126,9 @@ impl Standing<'_> {
         );
         section("gates", self.gates());
         section("held, to be given back", self.held());
-        if let Some(why) = &self.view.state.parked {
-            let explanation = parked::explain(self.view.state.run, why);
-            section("parked", explanation.what);
-            section("next", explanation.options);
+        if self.view.state.stands_still() {
+            section(if self.view.state.parked.is_some() { "parked" } else { "paused" }, parked::explain(&self.view.state));
+            section("next", options::of_run(self));
         }
         text
     }
@@ -162,12 +166,14 @@ impl Standing<'_> {
     }
 
     fn state_in_words(&self, status: RunStatus) -> String {
+        let paused = self.view.state.paused.as_ref().map(|pause| format!(", paused by {}: {}", pause.by, pause.reason));
+        let status_text = format!("{status}{}", paused.unwrap_or_default());
         match &self.view.cancel {
             Some(cancel) if !status.is_end() => {
                 let why = cancel.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-                format!("{status}, being cancelled by {}{why}", cancel.by)
+                format!("{status_text}, being cancelled by {}{why}", cancel.by)
             }
-            Some(_) | None => status.to_string(),
+            Some(_) | None => status_text,
         }
     }
 
@@ -183,13 +189,15 @@ impl Standing<'_> {
         let attempt = if step.attempts > 1 { format!(", attempt {}", step.attempts) } else { String::new() };
         let mut lines = vec![match &step.kind {
             StepKind::Timer { due_at } => format!(
-                "wait until {}, {}",
+                "{} wait until {}, {}",
+                step.command,
                 words::moment(*due_at),
                 if *due_at > self.now { format!("in {}", words::duration(due_at.since(self.now))) } else { "due".to_owned() }
             ),
             StepKind::Activity { .. } | StepKind::Signal { .. } | StepKind::Gate { .. } => {
                 format!(
-                    "{}, since {} ({}{attempt})",
+                    "{} {}, since {} ({}{attempt})",
+                    step.command,
                     step.summary,
                     words::moment(step.started_at),
                     words::duration(self.now.since(step.started_at))
@@ -197,7 +205,7 @@ impl Standing<'_> {
             }
         }];
         match step.state {
-            StepState::RetryDue { due_at } if self.view.state.parked.is_none() => {
+            StepState::RetryDue { due_at } if !self.view.state.stands_still() => {
                 lines.push(format!("  next attempt at {}", words::moment(due_at)));
             }
             StepState::InDoubt => lines.push("  in doubt: an attempt began and its end is unknown".to_owned()),
@@ -208,6 +216,9 @@ impl Standing<'_> {
             | StepState::Skipped
             | StepState::Failed
             | StepState::GivenUp => {}
+        }
+        if let Some(limit) = step.timeout {
+            lines.push(format!("  each attempt may take {}", words::duration(limit)));
         }
         if let Some(error) = &step.error {
             lines.push(format!("  last error: {error}"));
@@ -228,12 +239,13 @@ impl Standing<'_> {
                 (None, Some(opened)) => {
                     lines.push(format!("{}: open since {} ({})", gate.name, words::moment(opened), ago(opened, self.now)));
                     lines.extend(gate.text.lines().map(|line| format!("  {line}")));
-                    lines.push(format!("  windlass approve {run} {} --reason '…'", gate.name));
+                    lines.push(format!("  windlass approve {run} {} --digest {} --reason '…'", gate.name, gate.digest()));
                 }
                 (Some(decision), _) => {
                     let verb = if decision.approved { "approved" } else { "rejected" };
                     let why = decision.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
-                    lines.push(format!("{}: {verb} by {} at {}{why}", gate.name, decision.by, words::moment(decision.at)));
+                    let bound = logbook::bound_to(decision.seen.as_deref(), decision.plan.as_deref());
+                    lines.push(format!("{}: {verb} by {} at {}{bound}{why}", gate.name, decision.by, words::moment(decision.at)));
                 }
                 (None, None) => {}
             }
@@ -258,7 +270,12 @@ fn gate_object(gate: &GateView) -> Value {
     };
     let mut object =
         json!({"gate": gate.name, "state": state, "text": gate.text, "opened_at": gate.opened_at.map(words::rfc3339)});
+    if gate.is_open() {
+        object["digest"] = json!(gate.digest());
+    }
     if let Some(decision) = &gate.decision {
+        object["seen"] = json!(decision.seen);
+        object["plan"] = json!(decision.plan);
         object["by"] = json!(decision.by);
         object["at"] = json!(words::rfc3339(decision.at));
         object["reason"] = json!(decision.reason);

@@ -193,8 +193,12 @@ impl OpenRun {
     }
 
     fn park(&mut self, why: &ParkReason, at: Timestamp) {
-        if let ParkReason::RetriesExhausted { command, error, .. } = why {
-            self.with_activity(*command, |a| a.phase = Phase::RetryDue { due_at: at, error: error.clone() });
+        match why {
+            ParkReason::RetriesExhausted { command, error, .. } => {
+                self.with_activity(*command, |a| a.phase = Phase::RetryDue { due_at: at, error: error.clone() });
+            }
+            ParkReason::InDoubt { command, .. } => self.with_activity(*command, |a| a.phase = Phase::InDoubt),
+            ParkReason::Nondeterminism { .. } | ParkReason::Unsupported { .. } => {}
         }
         self.parked = Some(why.clone());
     }

@@ -224,11 +224,13 @@ impl RunView {
 
     fn parked(&mut self, why: &ParkReason, at: Timestamp) {
         self.parked_at = Some(at);
-        if let ParkReason::RetriesExhausted { command, error, .. } = why {
-            self.change(*command, |step| {
+        match why {
+            ParkReason::RetriesExhausted { command, error, .. } => self.change(*command, |step| {
                 step.error = Some(error.clone());
                 step.state = StepState::RetryDue { due_at: at };
-            });
+            }),
+            ParkReason::InDoubt { command, .. } => self.change(*command, |step| step.state = StepState::InDoubt),
+            ParkReason::Nondeterminism { .. } | ParkReason::Unsupported { .. } => {}
         }
     }
 

@@ -1,16 +1,18 @@
 //! A bench for worker tests: a journal in memory, a world that records what is done to it, and a paused clock.
 
+#![allow(dead_code, reason = "each test file uses its own part")]
+
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use windlass_engine::control::{Refusal, Request, What, record_offline};
+use windlass_engine::control::{Refusal, Request, What, record_offline_with};
 use windlass_engine::journal::{Journal, MemoryJournal};
 use windlass_engine::{
     Activity, ActivityContext, ActivityError, ActivityName, Clock, Effect, Event, Json, OpenRun, ParkReason, Probe, Record,
-    Registry, RunEnd, RunId, Timestamp, TokioClock, Until, Worker, WorkerOptions, WorkflowContext, WorkflowResult,
+    Registry, RunEnd, RunId, Timestamp, TokioClock, Until, Worker, WorkerHandle, WorkerOptions, WorkflowContext, WorkflowResult,
 };
 
 /// How a touch behaves.
@@ -51,6 +53,10 @@ impl World {
 
     pub fn make_quick(&self) {
         self.quick.store(true, Ordering::Relaxed);
+    }
+
+    pub fn darken(&self, dark: bool) {
+        self.blind.store(dark, Ordering::Relaxed);
     }
 
     pub fn fall_silent(&self) {
@@ -95,6 +101,10 @@ macro_rules! touching {
 
             async fn probe(&self, cx: ActivityContext<World>) -> Result<Probe<u32>, ActivityError> {
                 Ok(look(&self.0, &cx))
+            }
+
+            fn assumed(&self) -> Option<u32> {
+                Some(0)
             }
         }
     };
@@ -164,6 +174,11 @@ impl Activity for Wait {
         }
         Ok(cx.world().attempts.load(Ordering::Relaxed))
     }
+}
+
+/// A request of somebody who says why.
+pub fn signed(run: RunId, what: What) -> Request {
+    Request { run, by: "tester".to_owned(), reason: Some("because".to_owned()), what }
 }
 
 /// Everything that a test of the worker needs.
@@ -288,11 +303,51 @@ impl Bench {
     }
 
     pub fn try_tell(&self, run: RunId, what: What) -> Result<(), Refusal> {
-        let request = Request { run, by: "tester".to_owned(), reason: None, what };
-        record_offline(&mut self.journal.reopen(), &request, self.clock.now()).unwrap()
+        self.record(&Request { run, by: "tester".to_owned(), reason: None, what })
     }
 
-    fn records(&self, run: RunId) -> Vec<Record> {
+    /// Overrides something in a run that no worker drives.
+    pub fn override_as(&self, run: RunId, what: What) -> Result<(), Refusal> {
+        self.record(&signed(run, what))
+    }
+
+    fn record(&self, request: &Request) -> Result<(), Refusal> {
+        record_offline_with(&mut self.journal.reopen(), &self.registry, request, self.clock.now()).unwrap()
+    }
+
+    /// Starts a run under a worker that stays, and does something with both.
+    pub async fn with_worker<T, Fut: Future<Output = T>>(
+        &self,
+        workflow: &str,
+        act: impl FnOnce(WorkerHandle, RunId) -> Fut,
+    ) -> T {
+        let request = self.start_request(workflow, 9);
+        let (run, worker) = (request.run, self.worker(Until::Stopped));
+        let handle = worker.handle();
+        let acting = async {
+            handle.tell(request).await.unwrap().unwrap();
+            let result = act(handle.clone(), run).await;
+            handle.stop();
+            result
+        };
+        let (result, report) = futures::future::join(acting, worker.run()).await;
+        report.unwrap();
+        result
+    }
+
+    /// Drives on with a worker whose append of that number fails, from 1; `false` if it came to its end before.
+    pub async fn resume_and_crash(&self, append: u64) -> bool {
+        let options = WorkerOptions { until: Until::Settled, ..WorkerOptions::default() };
+        let journal = self.journal.reopen();
+        journal.fail_after(append - 1);
+        Worker::new(Box::new(journal), self.registry.clone(), self.clock.clone(), options).run().await.is_err()
+    }
+
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    pub fn records(&self, run: RunId) -> Vec<Record> {
         let mut records = Vec::new();
         self.journal
             .reopen()
@@ -319,6 +374,10 @@ impl Bench {
     pub fn state(&self, run: RunId) -> String {
         let records = self.records(run);
         let Some(state) = OpenRun::fold(&records) else { return "unknown".to_owned() };
+        if let Some(pause) = &state.paused {
+            let parked = if state.parked.is_some() { ", and parked" } else { "" };
+            return format!("paused by {}: {}{parked}", pause.by, pause.reason);
+        }
         match (&state.ended, &state.parked) {
             (Some(RunEnd::Completed(output)), _) => format!("completed {output}"),
             (Some(RunEnd::Failed(error)), _) => format!("failed: {error}"),

@@ -166,9 +166,9 @@ impl From<Refusal> for Failure {
             }
             Refusal::NothingToRetry { run, .. } => (Kind::Usage, format!("windlass resume {run}")),
             Refusal::NeedsOutput { run, command, .. } => {
-                (Kind::Usage, format!("windlass mark-done {run} {} --evidence '…' --reason '…' --output '{{…}}'", command.0))
+                (Kind::Usage, format!("windlass mark-done {run} {} --evidence '…' --result '{{…}}' --reason '…'", command.0))
             }
-            Refusal::BadOutput { .. } => (Kind::Usage, "mend the JSON behind --output, then retry".to_owned()),
+            Refusal::BadOutput { .. } => (Kind::Usage, "mend the JSON behind --result, then retry".to_owned()),
             Refusal::Blank { what } => (Kind::Usage, format!("give the {what} in a few words")),
             Refusal::TooLong { .. } => (Kind::Usage, "put the long part into a file and name that".to_owned()),
             Refusal::BadTimeout { .. } => (Kind::Usage, "name a duration such as 90m or 2h".to_owned()),

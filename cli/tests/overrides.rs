@@ -29,17 +29,26 @@ fn told(place: &Place, calls: &[&[&str]]) -> String {
     text
 }
 
-/// The logbook without the times, which are today's.
+/// The logbook without times and lengths of time, which count up to today.
 fn logbook(place: &Place, run: &str) -> String {
     let said = place.windlass(&["history", run]).out;
-    let line = |line: &str| line.chars().skip(24).collect::<String>() + "\n";
+    let line = |line: &str| {
+        let words: String = line.chars().skip(22).collect();
+        match (words.find(" ("), words.find(" h): ")) {
+            (Some(from), Some(to)) if from < to => format!("{} (LONG){}\n", &words[..from], &words[to + 3..]),
+            _ => words + "\n",
+        }
+    };
     said.lines().filter(|line| !line.starts_with('─')).map(line).collect()
 }
 
 #[test]
 fn overrides_are_recorded_with_a_name_and_a_reason() {
     let place = place();
-    let (parked, running) = (short(3), short(7));
+    let set = support::scheduled(4, "set-channel", Effect::Declare, "set the channel to eus-4.18");
+    append(&mut open(&place.journal()), id(8), 1, vec![(30_000, support::started()), (30_001, set)]);
+    let (parked, running, cut_off) = (short(3), short(7), short(8));
+    let result = r#"{"channel":"eus-4.18","before":"stable-4.16"}"#;
     let calls: [&[&str]; 9] = [
         &["note", &parked, "asked the network team"],
         &["set-timeout", &parked, "pause-pool", "1h30m", "--reason", "a slow API today"],
@@ -49,10 +58,10 @@ fn overrides_are_recorded_with_a_name_and_a_reason() {
         &["status", &running],
         &["explain", &running],
         &["unpause", &running],
-        &["mark-done", &running, "0", "--evidence", "oc get mcp: UPDATED True", "--output", "{}", "--reason", "watched it"],
+        &["mark-done", &cut_off, "4", "--evidence", "spec.channel reads so", "--result", result, "--reason", "set by hand"],
     ];
     insta::assert_snapshot!("overrides", without_moments(&told(&place, &calls)));
-    insta::assert_snapshot!("overrides_logbook", logbook(&place, &parked) + "---\n" + &logbook(&place, &running));
+    insta::assert_snapshot!("overrides_logbook", [parked, running, cut_off].map(|run| logbook(&place, &run)).join("---\n"));
 }
 
 /// What happened just now has another time on each run of the test.
@@ -79,8 +88,8 @@ fn what_does_not_fit_the_run_is_refused_and_nothing_is_recorded() {
         &["retry", &exhausted, "1"],
         &["retry", &ended, "1", "--reason", "r"],
         &["skip", &exhausted, "1", "--reason", "r"],
-        &["mark-done", &exhausted, "1", "--evidence", "e", "--output", "{", "--reason", "r"],
-        &["mark-done", &exhausted, "1", "--evidence", "e", "--output", "7", "--reason", "r"],
+        &["mark-done", &exhausted, "1", "--evidence", "e", "--result", "{", "--reason", "r"],
+        &["mark-done", &exhausted, "1", "--evidence", "e", "--result", "7", "--reason", "r"],
         &["set-timeout", &exhausted, "1", "soon", "--reason", "r"],
         &["unpause", &running],
         &["pause", &running, "--reason", " "],

@@ -19,19 +19,19 @@ pub(crate) struct Args {
     evidence: String,
     /// The step's result as JSON, where it can't be assumed
     #[arg(long, value_name = "JSON")]
-    output: Option<String>,
+    result: Option<String>,
     /// Why, for the record
     #[arg(long, value_name = "TEXT")]
     reason: String,
 }
 
 pub(crate) async fn run(app: &App, args: Args) -> Outcome {
-    let output = args.output.as_deref().map(json).transpose()?;
+    let output = args.result.as_deref().map(json).transpose()?;
     let what = What::MarkDone { step: args.step.clone(), evidence: args.evidence, output };
     tell::carry_out(app, &args.run, Some(args.reason), what, &format!("step {} counts as done", args.step)).await
 }
 
 fn json(text: &str) -> Result<Json, Failure> {
     serde_json::from_str(text)
-        .map_err(|e| Failure::usage(format!("--output is no JSON: {e}"), "quote it as one word, as in: --output '{}'"))
+        .map_err(|e| Failure::usage(format!("--result is no JSON: {e}"), "quote it as one word, as in: --result '{}'"))
 }

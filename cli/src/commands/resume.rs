@@ -40,6 +40,11 @@ pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
         app.ui.talk("there is no open run; `windlass list` shows the runs");
         return Ok(Exit::Done);
     }
+    if let (Some(_), [run]) = (only, open.as_slice())
+        && let Some(failure) = paused(run)
+    {
+        return Err(failure);
+    }
     if let Some(owner) = worker_of(&dir).await {
         return Err(JournalError::Locked { owner }.into());
     }
@@ -51,9 +56,6 @@ pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
     let mut driven_runs = 0;
     for run in &ours {
         if let Some(failure) = paused(run) {
-            if only.is_some() {
-                return Err(failure);
-            }
             app.ui.talk(&format!("{}: {}", failure.message, failure.next));
             continue;
         }

@@ -33,6 +33,9 @@ pub(crate) fn of_run(standing: &Standing<'_>) -> Vec<String> {
 fn moving(standing: &Standing<'_>) -> Option<String> {
     let run = standing.view.state.run;
     let command = format!("windlass resume {run}");
+    if standing.view.state.paused.is_some() {
+        return None;
+    }
     if standing.worker.is_some() {
         let waits = standing.view.state.parked.is_none();
         return waits.then(|| option(&format!("windlass history {run} --follow"), "to wait and watch"));
@@ -75,7 +78,7 @@ fn of_step(standing: &Standing<'_>, step: &StepView) -> Vec<String> {
     match fits(standing, What::MarkDone { step: name(), evidence: "…".to_owned(), output: None }) {
         Ok(_) => options.push(option(&named("mark-done", &attest(None)), "records that it is done, and by whom")),
         Err(Refusal::NeedsOutput { .. }) => {
-            let command = named("mark-done", &attest(Some(" --output '{…}'")));
+            let command = named("mark-done", &attest(Some(" --result '{…}'")));
             options.push(option(&command, "records that it is done; the workflow needs its result"));
         }
         Err(_) => {}

@@ -180,6 +180,7 @@ impl Standing<'_> {
     fn driver(&self) -> String {
         match self.worker {
             Some(owner) => format!("pid {} on {}", owner.pid, owner.host),
+            None if self.view.state.paused.is_some() => "nobody".to_owned(),
             None => format!("nobody; `windlass resume {}` goes on from here", self.view.state.run),
         }
     }

@@ -7,6 +7,7 @@ mod certificate;
 mod cluster_version;
 mod condition;
 mod config_map;
+mod credentials;
 mod machine;
 mod mirror;
 mod node;
@@ -27,6 +28,10 @@ pub use cluster_version::{
 };
 pub use condition::{Condition, Conditions, Status};
 pub use config_map::{ConfigMap, Namespace};
+pub use credentials::{
+    Authentication, AuthenticationSpec, CloudCredential, CloudCredentialSpec, CredentialsRequest, CredentialsRequestSpec,
+    Infrastructure, InfrastructureStatus, PlatformStatus, SecretRef,
+};
 pub use machine::{Machine, MachineHealthCheck, MachineHealthCheckSpec, MachineStatus, NodeRef};
 pub use mirror::{ContentSourcePolicy, ContentSourceSpec, DigestMirrorSet, DigestMirrorSpec, MirrorRule};
 pub use node::{Node, NodeInfo, NodeSpec, NodeStatus, Taint};

@@ -1,0 +1,121 @@
+//! Running the vendor's own tools: found on the PATH, without a shell, bounded in time and output.
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::AsyncReadExt as _;
+use tokio::process::Command;
+use windlass_engine::ActivityError;
+
+/// A release image is some hundred megabytes away at worst, a cloud's answers are seconds away.
+const LIMIT: Duration = Duration::from_secs(15 * 60);
+/// How much of the output is looked at.
+const OUTPUT: u64 = 64 * 1024;
+/// How much of it is repeated when the command fails.
+const TAIL: usize = 600;
+
+/// Where a program is, by the PATH of this process.
+pub(super) fn find(program: &str) -> Option<PathBuf> {
+    find_in(program, &std::env::var_os("PATH")?)
+}
+
+fn find_in(program: &str, path: &OsStr) -> Option<PathBuf> {
+    std::env::split_paths(path)
+        .filter(|folder| folder.is_absolute())
+        .map(|folder| folder.join(program))
+        .find(|file| file.is_file())
+}
+
+/// Runs a program to its end. A failure is said to be unknown: it may have done part of its work.
+pub(super) async fn run(program: &std::path::Path, arguments: &[String]) -> Result<(), ActivityError> {
+    let name = program.file_name().and_then(OsStr::to_str).unwrap_or("the command").to_owned();
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut child = command
+        .spawn()
+        .map_err(|error| ActivityError::permanent("command-failed", format!("{name} could not be started: {error}")))?;
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let finished = tokio::time::timeout(LIMIT, async {
+        let (_, errors, status) = tokio::join!(read(stdout), read(stderr), child.wait());
+        (errors, status)
+    });
+    let Ok((errors, status)) = finished.await else {
+        let message = format!("{name} did not end within {} min and was stopped", LIMIT.as_secs() / 60);
+        return Err(ActivityError::unknown("timeout", message));
+    };
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => {
+            let message = format!("{name} failed ({status}): {}", tail(&errors));
+            Err(ActivityError::unknown("command-failed", message))
+        }
+        Err(error) => Err(ActivityError::unknown("command-failed", format!("how {name} ended is not known: {error}"))),
+    }
+}
+
+/// Reads to the end and keeps the first part, so that a talkative program does not block.
+async fn read(stream: Option<impl tokio::io::AsyncRead + Unpin>) -> String {
+    let mut kept = Vec::new();
+    if let Some(mut stream) = stream {
+        // What can't be read is only missing from a message.
+        let _ = (&mut stream).take(OUTPUT).read_to_end(&mut kept).await;
+        let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+    }
+    String::from_utf8_lossy(&kept).into_owned()
+}
+
+fn tail(text: &str) -> &str {
+    let text = text.trim();
+    let begin = text.len().saturating_sub(TAIL);
+    let begin = (begin..text.len()).find(|index| text.is_char_boundary(*index)).unwrap_or(begin);
+    if text.is_empty() { "it said nothing" } else { &text[begin..] }
+}
+
+/// Makes a directory that only its owner may look into.
+pub(super) async fn make_private(directory: &std::path::Path) -> Result<(), ActivityError> {
+    let mut builder = tokio::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    builder.mode(0o700);
+    builder.create(directory).await.map_err(|error| {
+        ActivityError::permanent("unwritable-directory", format!("directory {} can't be made: {error}", directory.display()))
+    })
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// Puts a script on a PATH of its own.
+    pub(in crate::credentials) fn script(folder: &std::path::Path, name: &str, body: &str) -> PathBuf {
+        use std::os::unix::fs::PermissionsExt as _;
+        let file = folder.join(name);
+        std::fs::write(&file, format!("#!/bin/sh\n{body}\n")).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o700)).unwrap();
+        file
+    }
+
+    #[test]
+    fn a_program_is_found_on_the_path_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = script(folder.path(), "oc", "exit 0");
+        assert_eq!(find_in("oc", folder.path().as_os_str()), Some(file));
+        assert_eq!(find_in("ccoctl", folder.path().as_os_str()), None);
+        assert_eq!(find_in("oc", OsStr::new("relative:")), None);
+    }
+
+    #[tokio::test]
+    async fn a_failure_repeats_the_end_of_what_was_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let check = async |body: &str, expect: Result<(), &str>| {
+            let outcome = run(&script(folder.path(), "tool", body), &["a b".to_owned()]).await;
+            assert_eq!(outcome.map_err(|error| error.message), expect.map_err(str::to_owned));
+        };
+        check("test \"$1\" = 'a b'", Ok(())).await;
+        check("echo no such image >&2; exit 3", Err("tool failed (exit status: 3): no such image")).await;
+        check("exit 1", Err("tool failed (exit status: 1): it said nothing")).await;
+        check("head -c 300000 /dev/zero; head -c 300000 /dev/zero >&2", Ok(())).await;
+    }
+}

@@ -99,6 +99,12 @@ pub fn needed_by(activity: &str) -> Option<Vec<Permission>> {
         (crate::target::SetUpstream::NAME, &[&[READ_VERSION, PATCH_VERSION]]),
         (crate::target::CheckRisks::NAME, &[&[READ_VERSION]]),
         (crate::target::CheckDisconnected::NAME, &[&READ_MIRRORS]),
+        (crate::credentials::ReadCredentials::NAME, &[&READ_CREDENTIALS]),
+        (crate::credentials::CheckCredentialFiles::NAME, &[&[LIST_CREDENTIALS_REQUESTS]]),
+        (crate::credentials::ExtractRequests::NAME, &[]),
+        (crate::credentials::RunCcoctl::NAME, &[]),
+        (crate::credentials::SetUpgradeableTo::NAME, &[&[READ_VERSION], &HOLD_CREDENTIALS]),
+        (crate::credentials::AwaitCredentialsUpgradeable::NAME, &[&WAIT]),
         (crate::windows::FindWindow::NAME, &[]),
         (crate::estimate::ReadEstimates::NAME, &[&[READ_VERSION, on("get", CONFIG, "infrastructures")]]),
         (crate::deadline::ReadDeadlines::NAME, &[&[READ_VERSION, LIST_POOLS], &READ_SIGNERS]),
@@ -109,10 +115,23 @@ pub fn needed_by(activity: &str) -> Option<Vec<Permission>> {
     own.or_else(|| crate::canary::needed_by(activity))
 }
 
+const OPERATOR: &str = "operator.openshift.io";
+const LIST_CREDENTIALS_REQUESTS: Permission = on("list", "cloudcredential.openshift.io", "credentialsrequests");
+/// The secrets that operators ask for are looked up where the login may; a role over all secrets would be too much for that.
+const READ_CREDENTIALS: [Permission; 7] = [
+    READ_VERSION,
+    on("get", CONFIG, "infrastructures"),
+    on("get", CONFIG, "authentications"),
+    on("get", CONFIG, "clusteroperators"),
+    on("get", OPERATOR, "cloudcredentials"),
+    within("kube-system", "get", "", "secrets"),
+    LIST_CREDENTIALS_REQUESTS,
+];
+const HOLD_CREDENTIALS: [Permission; 2] = [on("get", OPERATOR, "cloudcredentials"), on("patch", OPERATOR, "cloudcredentials")];
 const READ_MIRRORS: [Permission; 3] = [
     within("openshift-config-managed", "get", "", "configmaps"),
     on("list", CONFIG, "imagedigestmirrorsets"),
-    on("list", "operator.openshift.io", "imagecontentsourcepolicies"),
+    on("list", OPERATOR, "imagecontentsourcepolicies"),
 ];
 const HOLD_HEALTH_CHECK: [Permission; 2] =
     [within(MACHINES, "get", MACHINE, "machinehealthchecks"), within(MACHINES, "patch", MACHINE, "machinehealthchecks")];

@@ -127,7 +127,9 @@ impl Work<'_> {
         lines.extend((1..).zip(&commands).map(|(number, command)| format!("{number}. {command}")));
         lines.extend(self.findings());
         let to = prepared_for(self.state, self.release);
-        lines.push(format!("Approve when this is done: the cluster is then told that it is prepared for {to}; reject to stop here."));
+        lines.push(format!(
+            "Approve when this is done: the cluster is then told that it is prepared for {to}; reject to stop here."
+        ));
         lines.join("\n")
     }
 

@@ -4,6 +4,7 @@
 //! through an activity and stands in the journal.
 
 pub mod canary;
+pub mod credentials;
 pub mod eus_plan;
 pub mod eus_update;
 mod hold_still;

@@ -107,9 +107,9 @@ impl Activity for ReadCredentials {
         let infrastructure: Option<Infrastructure> = cluster.get(None, "cluster").await?;
         let platform = infrastructure.map(|found| found.status.platform_status.kind).unwrap_or_default();
         let root_name = ROOT.iter().find(|(name, _)| *name == platform).map(|(_, secret)| *secret);
-        let root: Option<TlsSecret> = match root_name {
-            Some(name) => cluster.get_metadata(Some("kube-system"), name).await?,
-            None => None,
+        let root = match root_name {
+            Some(name) => look_up(cluster, "kube-system", name).await?,
+            None => Found::Absent,
         };
         let facts = Facts {
             at: Minor::of(&present(&version)?.version),
@@ -144,11 +144,29 @@ pub(super) async fn absent<'a>(
 ) -> Result<Vec<String>, ActivityError> {
     let mut missing = Vec::new();
     for secret in secrets.filter(|secret| !secret.name.is_empty()) {
-        if cluster.get_metadata::<TlsSecret>(Some(&secret.namespace), &secret.name).await?.is_none() {
-            missing.push(secret.to_string());
+        match look_up(cluster, &secret.namespace, &secret.name).await? {
+            Found::Absent => missing.push(secret.to_string()),
+            Found::There(_) | Found::Hidden => {}
         }
     }
     Ok(missing)
+}
+
+/// What a look for a secret brought.
+enum Found {
+    There(TlsSecret),
+    Absent,
+    /// The login may not look; most should not, and what can't be seen is not called missing.
+    Hidden,
+}
+
+/// Looks for a secret, metadata only.
+async fn look_up(cluster: &Cluster, namespace: &str, name: &str) -> Result<Found, ActivityError> {
+    match cluster.get_metadata::<TlsSecret>(Some(namespace), name).await {
+        Ok(found) => Ok(found.map_or(Found::Absent, Found::There)),
+        Err(error) if error.is_forbidden() => Ok(Found::Hidden),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// What the cluster tells.
@@ -158,20 +176,23 @@ struct Facts {
     authentication: Option<Authentication>,
     operator: Option<ClusterOperator>,
     root_name: Option<&'static str>,
-    root: Option<TlsSecret>,
+    root: Found,
     platform: String,
 }
 
 impl Facts {
     fn state(self) -> CredentialsState {
         let wished = self.credential.as_ref().map(|found| found.spec.credentials_mode.as_str()).unwrap_or_default();
-        let found = self.root.as_ref().and_then(|root| root.annotation(ROOT_MODE)).unwrap_or_default();
+        let found = match &self.root {
+            Found::There(root) => root.annotation(ROOT_MODE).unwrap_or_default(),
+            Found::Absent | Found::Hidden => "",
+        };
         let mode = match (wished, found, self.root_name) {
             ("Manual", ..) => CredentialsMode::Manual,
             ("Passthrough", ..) | ("", "passthrough", _) | ("", _, None) => CredentialsMode::Passthrough,
             _ => CredentialsMode::Mint,
         };
-        let root_missing = self.root_name.filter(|_| self.root.is_none() && mode != CredentialsMode::Manual);
+        let root_missing = self.root_name.filter(|_| matches!(self.root, Found::Absent) && mode != CredentialsMode::Manual);
         let issuer = self.authentication.map(|found| found.spec.service_account_issuer).unwrap_or_default();
         let objection = self.operator.as_ref().and_then(|operator| operator.condition("Upgradeable"));
         let objection = objection.filter(|upgradeable| upgradeable.status == Status::False);
@@ -204,7 +225,9 @@ mod tests {
             }))),
             authentication: serde_json::from_value(json!({"spec": {"serviceAccountIssuer": issuer}})).unwrap(),
             operator: None,
-            root: root.map(|mode| serde_json::from_value(json!({"metadata": {"annotations": {ROOT_MODE: mode}}})).unwrap()),
+            root: root.map_or(Found::Absent, |mode| {
+                Found::There(serde_json::from_value(json!({"metadata": {"annotations": {ROOT_MODE: mode}}})).unwrap())
+            }),
             root_name,
             platform: platform.to_owned(),
         }
@@ -222,6 +245,7 @@ mod tests {
         check(facts("", Some("passthrough"), "", "AWS"), Passthrough, false, &[]);
         check(facts("Mint", Some("mint"), "", "AWS"), Mint, false, &[]);
         check(facts("Mint", None, "", "AWS"), Mint, false, &["kube-system/aws-creds"]);
+        check(Facts { root: Found::Hidden, ..facts("Mint", None, "", "AWS") }, Mint, false, &[]);
         check(facts("", None, "", "BareMetal"), Passthrough, false, &[]);
         check(facts("Manual", None, "", "Azure"), Manual, false, &[]);
         check(facts("Manual", None, "https://issuer.example.com", "AWS"), Manual, true, &[]);

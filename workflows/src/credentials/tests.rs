@@ -48,7 +48,8 @@ fn done(spec: &CredentialsSpec, answers: &[(&'static str, Vec<Value>)]) -> (Vec<
     let registry = Registry::new().workflow("prepare", 1, prepare_hop_1);
     let input = Json::of(&(release(), spec)).unwrap();
     let mut oracle = Script(script);
-    let foresight = futures::executor::block_on(foresee(&registry, "prepare", &input, Timestamp::default(), &mut oracle)).unwrap();
+    let foresight =
+        futures::executor::block_on(foresee(&registry, "prepare", &input, Timestamp::default(), &mut oracle)).unwrap();
     foresight.end.unwrap();
     let (mut steps, mut gates) = (Vec::new(), Vec::new());
     for deed in foresight.deeds {
@@ -126,5 +127,9 @@ fn files_of_a_person_are_compared_without_running_anything() {
     let (steps, gates) = done(&spec(false), &answers);
     let looked = ["read-credentials", "check-credential-files", "gate credentials-hop-1", "check-credential-files"];
     assert_eq!(steps, [looked.as_slice(), &TOLD].concat());
-    assert!(gates[0].contains("1. for each new or changed request in /creds/hop-1/requests give the cloud account"), "{}", gates[0]);
+    assert!(
+        gates[0].contains("1. for each new or changed request in /creds/hop-1/requests give the cloud account"),
+        "{}",
+        gates[0]
+    );
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, FixedOffset};
 use serde::{Deserialize, Serialize};
 use windlass_engine::Timestamp;
 
@@ -61,12 +62,14 @@ impl Calendar {
         CalendarError::NeverFits { needed, longest: usable(window, at), opens, window }
     }
 
-    /// A moment as the calendar's zone shows it, with the zone; in UTC if the zone is unknown.
-    pub fn local_text(&self, at: Timestamp) -> String {
-        match zone(&self.zone) {
-            Ok(zone) => format!("{} {}", at.to_datetime().with_timezone(&zone).format("%a %Y-%m-%d %H:%M"), self.zone),
-            Err(_) => format!("{} UTC", at.to_datetime().format("%a %Y-%m-%d %H:%M")),
-        }
+    /// A moment as the wall clock of the calendar's zone shows it; in UTC if the zone is unknown.
+    pub fn local(&self, at: Timestamp) -> DateTime<FixedOffset> {
+        let at = at.to_datetime();
+        zone(&self.zone).map_or_else(|_| at.fixed_offset(), |zone| at.with_timezone(&zone).fixed_offset())
+    }
+
+    fn local_text(&self, at: Timestamp) -> String {
+        format!("{} {}", self.local(at).format("%a %Y-%m-%d %H:%M"), self.zone)
     }
 }
 

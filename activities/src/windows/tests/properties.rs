@@ -59,7 +59,7 @@ fn moment() -> impl Strategy<Value = Timestamp> {
 
 /// Whether work is allowed at a time on the wall, read slot by slot.
 fn allowed(calendar: &Calendar, local: NaiveDateTime) -> bool {
-    let closed = calendar.blackouts.iter().any(|blackout| (blackout.first..=blackout.last).contains(&local.date()));
+    let blacked_out = calendar.blackouts.iter().any(|blackout| (blackout.first..=blackout.last).contains(&local.date()));
     let inside = |from: NaiveDateTime, until: NaiveDateTime| from <= local && local < until;
     let once = calendar.once.iter().any(|once| inside(once.from.0, once.until.0));
     let slot = calendar.slots.iter().any(|slot| match slot {
@@ -75,7 +75,7 @@ fn allowed(calendar: &Calendar, local: NaiveDateTime) -> bool {
                 && cron.pattern.is_time_matching(&from.and_utc()).unwrap()
         }),
     });
-    !closed && (once || slot)
+    !blacked_out && (once || slot)
 }
 
 fn local(calendar: &Calendar, at: Timestamp) -> (NaiveDateTime, bool) {
@@ -142,7 +142,7 @@ proptest! {
 
 /// The slow reading, for every quarter of an hour: more would take minutes.
 fn allowed_or_known(calendar: &Calendar, local: NaiveDateTime) -> bool {
-    chrono::Timelike::minute(&local) % 15 != 0 || allowed(calendar, local)
+    !chrono::Timelike::minute(&local).is_multiple_of(15) || allowed(calendar, local)
 }
 
 #[test]

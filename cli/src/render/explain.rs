@@ -94,6 +94,8 @@ fn at_gates(standing: &Standing<'_>) -> Answer {
         options.push(format!("windlass approve {run} {} --digest {} --reason '…'", gate.name, gate.digest()));
         options.push(format!("windlass reject {run} {} --reason '…'", gate.name));
     }
+    let deadlines = standing.view.current().filter(|step| matches!(step.kind, StepKind::Timer { .. }));
+    evidence.extend(deadlines.flat_map(|step| standing.step(step)));
     if standing.worker.is_none() {
         options.push(format!("windlass resume {run}    afterwards: no worker drives the run now"));
     }

@@ -67,6 +67,40 @@ async fn what_is_told_is_done_refused_or_left_alone() {
 }
 
 #[tokio::test]
+async fn overrides_go_through_the_socket_and_come_back_refused_in_full() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let handle = serve(dir.path());
+    let mut watch = Remote::connect(dir.path()).await.expect("it listens").watch().await.expect("it answers");
+    let mut remote = Remote::connect(dir.path()).await.expect("the worker listens");
+    let mut tell = async |what: What| {
+        let signed = Request { reason: Some("because".to_owned()), ..request(what) };
+        remote.tell(signed).await.expect("it answers")
+    };
+    let run = request(What::Cancel).run;
+    assert_eq!(tell(start(None)).await, Ok(()));
+    assert_eq!(tell(What::Note { text: "hm".to_owned() }).await, Ok(()));
+    assert_eq!(tell(What::Pause).await, Ok(()));
+    assert_eq!(tell(What::Pause).await, Err(Refusal::AlreadyPaused { run, by: "ana".to_owned() }));
+    let open = vec!["#0 (gate go)".to_owned()];
+    let step = || "await-pool".to_owned();
+    assert_eq!(tell(What::Skip { step: step() }).await, Err(Refusal::NoSuchStep { run, step: step(), open }));
+    let (gate, asked) = ("go".to_owned(), crate::control::text_digest("Shall it?"));
+    let approve = |seen: &str| What::Approve { gate: gate.clone(), in_advance: false, seen: Some(seen.to_owned()), plan: None };
+    let other = Refusal::OtherText { run, gate: gate.clone(), seen: "0".repeat(16), asked: asked.clone() };
+    assert_eq!(tell(approve(&"0".repeat(16))).await, Err(other));
+    // The approval answers the gate, but the run ends only when it is unpaused.
+    assert_eq!(tell(approve(&asked)).await, Ok(()));
+    assert_eq!(tell(What::Unpause).await, Ok(()));
+    let mut heard = Vec::new();
+    while !heard.last().is_some_and(Event::ends_run) {
+        heard.push(next_event(&mut watch).await);
+    }
+    let kinds: Vec<bool> = heard.iter().map(|event| matches!(event, Event::RunUnpaused { .. })).collect();
+    assert_eq!(kinds.iter().rposition(|unpaused| *unpaused), Some(heard.len() - 2), "{heard:?}");
+    handle.stop();
+}
+
+#[tokio::test]
 async fn a_watcher_hears_each_event_and_the_end() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let handle = serve(dir.path());

@@ -126,6 +126,39 @@ fn a_step_says_how_far_it_came() {
     check(vec![asked(), doubt(), probed(ProbeVerdict::DidNotHappen), next()], StepState::Running, 2);
     check(vec![asked(), retry(0)], StepState::RetryDue { due_at: Timestamp::from_micros(5) }, 1);
     check(vec![asked(), retry(0), next(), completed(0)], StepState::Done, 2);
+    let (by, reason) = (|| "bo".to_owned(), || "why".to_owned());
+    let again = || E::RetryRequested { command: CommandId(0), by: by(), reason: reason() };
+    check(vec![asked(), retry(0), again()], StepState::RetryDue { due_at: Timestamp::from_micros(4_000_000) }, 1);
+    check(vec![asked(), parked(0), again()], StepState::RetryDue { due_at: Timestamp::from_micros(4_000_000) }, 1);
+    check(vec![asked(), doubt(), again()], StepState::InDoubt, 1);
+    let skipped = || E::StepSkipped { command: CommandId(0), output: Json::null(), by: by(), reason: reason() };
+    check(vec![asked(), parked(0), skipped()], StepState::Skipped, 1);
+    let evidence = "seen".to_owned();
+    let attested = E::StepMarkedDone { command: CommandId(0), output: Json::null(), evidence, by: by(), reason: reason() };
+    check(vec![asked(), doubt(), attested], StepState::Done, 1);
+}
+
+#[test]
+fn what_waits_for_people_is_told_from_what_sleeps() {
+    let check = |events: Vec<Event>, expect: bool| {
+        let view = fold(events);
+        assert_eq!(view.state.waits_for_people(), expect, "{:?}", view.state.open);
+    };
+    let signal = || E::SignalAwaited { command: CommandId(5), signal: "s".to_owned(), site: "eus.rs:4".to_owned() };
+    let paused = || E::RunPaused { by: "bo".to_owned(), reason: "why".to_owned() };
+    let unpaused = || E::RunUnpaused { by: "bo".to_owned(), reason: None };
+    check(vec![], false);
+    check(vec![gate(0)], true);
+    check(vec![signal()], true);
+    check(vec![timer(0)], false);
+    check(vec![timer(0), signal()], false);
+    check(vec![timer(0), gate(1)], true);
+    check(vec![timer(0), signal(), gate(1)], true);
+    check(vec![timer(0), gate(1), scheduled(2, Effect::Observe)], false);
+    check(vec![scheduled(0, Effect::Observe), paused()], true);
+    check(vec![scheduled(0, Effect::Observe), paused(), unpaused()], false);
+    check(vec![scheduled(0, Effect::Observe), paused(), cancel()], false);
+    check(vec![scheduled(0, Effect::Declare), parked(0)], true);
 }
 
 #[test]

@@ -57,9 +57,10 @@ impl Default for WorkerOptions {
 pub enum Until {
     /// Never; it is told to stop.
     Stopped,
-    /// When every run that it drives has ended or is parked.
+    /// When every run that it drives has ended, is parked or paused.
     Ended,
-    /// When every run that it drives has ended, is parked, or waits at nothing but gates and signals.
+    /// When every run that it drives has ended, is parked or paused, or waits at nothing but gates (with their deadlines) and
+    /// signals.
     Settled,
 }
 

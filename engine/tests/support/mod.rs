@@ -258,6 +258,17 @@ impl Bench {
         run
     }
 
+    /// Starts a run and tells it more in the same turn of the worker.
+    pub async fn start_and_tell(&self, workflow: &str, more: Vec<What>) -> RunId {
+        let request = self.start_request(workflow, 6);
+        let (run, worker) = (request.run, self.worker(Until::Settled));
+        let handle = worker.handle();
+        let requests = std::iter::once(request).chain(more.into_iter().map(|what| signed(run, what)));
+        let tells = futures::future::join_all(requests.map(|request| handle.tell(request)));
+        futures::future::join(tells, worker.run()).await.1.unwrap();
+        run
+    }
+
     pub async fn start_many(&self, workflow: &str, count: u8) {
         let worker = self.worker(Until::Settled);
         let handle = worker.handle();

@@ -1,6 +1,6 @@
 //! Discovery: what the server serves, in the old form and the aggregated one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use http::HeaderValue;
 use serde_json::{Value, json};
@@ -32,15 +32,19 @@ pub(super) fn answer(path: &str, accept: &str) -> Option<Reply> {
     }
 }
 
-/// Named groups with their version.
-pub(super) fn groups() -> BTreeMap<&'static str, &'static str> {
+/// Named groups with their versions, the preferred one first.
+pub(super) fn groups() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
     let stored = resources::ALL.iter().filter(|r| !r.group.is_empty()).map(|r| (r.group, r.version));
-    stored.chain(REVIEWS.iter().map(|(group, version, ..)| (*group, *version))).collect()
+    let mut groups: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    for (group, version) in stored.chain(REVIEWS.iter().map(|(group, version, ..)| (*group, *version))) {
+        groups.entry(group).or_default().insert(version);
+    }
+    groups
 }
 
-/// The stored resources of a group.
-pub(super) fn of_group(group: &str) -> impl Iterator<Item = &'static Resource> {
-    resources::ALL.iter().copied().filter(move |r| r.group == group)
+/// The stored resources of a group's version.
+pub(super) fn of_group(group: &str, version: &str) -> impl Iterator<Item = &'static Resource> {
+    resources::ALL.iter().copied().filter(move |r| r.group == group && r.version == version)
 }
 
 fn core_versions() -> Value {
@@ -53,9 +57,9 @@ fn group_list() -> Value {
 }
 
 fn api_group(group: &str) -> Value {
-    let version = groups().get(group).copied().unwrap_or_default();
-    let version = json!({ "groupVersion": format!("{group}/{version}"), "version": version });
-    json!({ "kind": "APIGroup", "apiVersion": "v1", "name": group, "versions": [version], "preferredVersion": version })
+    let versions = groups().remove(group).unwrap_or_default();
+    let versions: Vec<Value> = versions.iter().map(|v| json!({ "groupVersion": format!("{group}/{v}"), "version": v })).collect();
+    json!({ "kind": "APIGroup", "apiVersion": "v1", "name": group, "versions": versions, "preferredVersion": versions.first() })
 }
 
 /// The kind that a subresource takes and answers: group, version, kind.
@@ -82,7 +86,7 @@ fn part_verbs(part: &str) -> &'static [&'static str] {
 
 fn resource_list(group: &str, version: &str) -> Option<Reply> {
     let mut list = Vec::new();
-    for r in of_group(group).filter(|r| r.version == version) {
+    for r in of_group(group, version) {
         list.push(json!({
             "name": r.plural, "singularName": r.singular, "namespaced": r.namespaced, "kind": r.kind,
             "verbs": OBJECT_VERBS, "shortNames": r.short_names, "categories": categories(r),
@@ -116,9 +120,9 @@ fn aggregated(accept: &str, core: bool) -> Option<Reply> {
         ["v2", "v2beta1"].into_iter().find(|v| wanted && has(&format!("v={v}")))
     })?;
     let items: Vec<Value> = if core {
-        vec![discovery_group("", "v1")]
+        vec![discovery_group("", &BTreeSet::from(["v1"]))]
     } else {
-        groups().iter().map(|(group, version)| discovery_group(group, version)).collect()
+        groups().iter().map(|(group, versions)| discovery_group(group, versions)).collect()
     };
     let kind = "APIGroupDiscoveryList";
     let list = json!({ "kind": kind, "apiVersion": format!("apidiscovery.k8s.io/{version}"), "metadata": {}, "items": items });
@@ -126,9 +130,18 @@ fn aggregated(accept: &str, core: bool) -> Option<Reply> {
     Some(reply::typed_json(200, &list, HeaderValue::from_str(&media).ok()?))
 }
 
-fn discovery_group(group: &str, version: &str) -> Value {
+fn discovery_group(group: &str, versions: &BTreeSet<&str>) -> Value {
+    let mut metadata = json!({ "creationTimestamp": null });
+    if !group.is_empty() {
+        metadata["name"] = json!(group);
+    }
+    let versions: Vec<Value> = versions.iter().map(|version| discovery_version(group, version)).collect();
+    json!({ "metadata": metadata, "versions": versions })
+}
+
+fn discovery_version(group: &str, version: &str) -> Value {
     let gvk = |(group, version, kind): (&str, &str, &str)| json!({ "group": group, "version": version, "kind": kind });
-    let mut list: Vec<Value> = of_group(group)
+    let mut list: Vec<Value> = of_group(group, version)
         .map(|r| {
             let part = |part: &&str| {
                 let verbs = part_verbs(part);
@@ -141,18 +154,13 @@ fn discovery_group(group: &str, version: &str) -> Value {
             })
         })
         .collect();
-    for (_, version, plural, kind) in REVIEWS.iter().filter(|(g, ..)| *g == group) {
+    for (_, _, plural, kind) in REVIEWS.iter().filter(|(g, v, ..)| *g == group && *v == version) {
         list.push(json!({
             "resource": plural, "responseKind": gvk((group, version, kind)), "scope": "Cluster", "singularResource": "",
             "verbs": ["create"],
         }));
     }
-    let version = json!({ "version": version, "freshness": "Current", "resources": list });
-    let mut metadata = json!({ "creationTimestamp": null });
-    if !group.is_empty() {
-        metadata["name"] = json!(group);
-    }
-    json!({ "metadata": metadata, "versions": [version] })
+    json!({ "version": version, "freshness": "Current", "resources": list })
 }
 
 /// `kubectl get all` shows these.

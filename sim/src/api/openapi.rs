@@ -16,12 +16,12 @@ pub(super) fn answer(path: &str, accept: &str) -> Option<Reply> {
     if rest.is_empty() {
         return Some(reply::json(200, &index()));
     }
-    let group = match rest.split('/').collect::<Vec<_>>().as_slice() {
-        ["api", "v1"] => "",
-        ["apis", group, version] if groups().get(group) == Some(version) => group,
+    let (group, version) = match rest.split('/').collect::<Vec<_>>().as_slice() {
+        ["api", "v1"] => ("", "v1"),
+        ["apis", group, version] if groups().get(group).is_some_and(|all| all.contains(version)) => (*group, *version),
         _ => return None,
     };
-    Some(reply::json(200, &document(group)))
+    Some(reply::json(200, &document(group, version)))
 }
 
 /// An empty document: with no schemas here kubectl uses those it was built with.
@@ -39,7 +39,8 @@ fn info() -> Value {
 }
 
 fn index() -> Value {
-    let paths = groups().into_iter().map(|(group, version)| format!("apis/{group}/{version}"));
+    let named = groups().into_iter().flat_map(|(group, versions)| versions.into_iter().map(move |version| (group, version)));
+    let paths = named.map(|(group, version)| format!("apis/{group}/{version}"));
     let paths: Map<String, Value> = std::iter::once("api/v1".to_owned())
         .chain(paths)
         .map(|path| {
@@ -50,10 +51,10 @@ fn index() -> Value {
     json!({ "paths": paths })
 }
 
-fn document(group: &str) -> Value {
+fn document(group: &str, version: &str) -> Value {
     let mut paths = Map::new();
     let mut schemas = Map::new();
-    for r in of_group(group) {
+    for r in of_group(group, version) {
         let root = if group.is_empty() { "/api/v1".to_owned() } else { format!("/apis/{group}/{}", r.version) };
         let ns = if r.namespaced { "/namespaces/{namespace}" } else { "" };
         paths.insert(format!("{root}{ns}/{}/{{name}}", r.plural), json!({ "patch": patch_operation(r) }));

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -9,8 +10,8 @@ use crate::audit::AuditRecord;
 use crate::controllers::ledger::{Ledger, Reboot};
 use crate::sim::Sim;
 use crate::store::Store;
-use crate::store::resources::{CLUSTERVERSIONS, MACHINECONFIGPOOLS, MACHINEHEALTHCHECKS, NODES};
-use crate::world::json::{condition_is, has_annotation, label, name, text};
+use crate::store::resources::{CLUSTERVERSIONS, MACHINECONFIGPOOLS, MACHINEHEALTHCHECKS, NODEHEALTHCHECKS, NODES};
+use crate::world::json::{condition_is, cordoned, has_annotation, label, name, text};
 use crate::world::nodes::HEALTH_CHECK_PAUSED;
 
 /// A broken invariant, in words.
@@ -28,6 +29,9 @@ impl fmt::Display for Violation {
 pub struct Baseline {
     paused_pools: BTreeMap<String, bool>,
     paused_checks: BTreeSet<String>,
+    pause_requests: BTreeMap<String, BTreeSet<String>>,
+    roles: BTreeMap<String, BTreeSet<String>>,
+    cordoned: BTreeSet<String>,
     control_plane: BTreeSet<String>,
     workers: BTreeSet<String>,
     version: String,
@@ -43,6 +47,9 @@ impl Baseline {
         Self {
             paused_pools: paused_pools(store),
             paused_checks: paused_checks(store),
+            pause_requests: pause_requests(store),
+            roles: roles(&nodes),
+            cordoned: cordoned_nodes(&nodes),
             control_plane: named(true),
             workers: named(false),
             version: version.map_or(String::new(), |v| text(&v, "/status/desired/version").to_owned()),
@@ -58,6 +65,7 @@ impl Baseline {
         found.extend(rebooted(&ledger.reboots, &self.workers, 1));
         found.extend(self.check_given_back(sim));
         found.extend(no_machine_deleted(&ledger));
+        found.extend(no_node_remediated(&ledger));
         found.extend(budgets_kept(&ledger));
         found
     }
@@ -66,14 +74,44 @@ impl Baseline {
     pub fn check_given_back(&self, sim: &Sim) -> Vec<Violation> {
         let mut found = vec![];
         let pools = paused_pools(sim.store());
-        if pools != self.paused_pools {
+        let (now, then): (BTreeSet<&String>, BTreeSet<&String>) = (pools.keys().collect(), self.paused_pools.keys().collect());
+        found.extend(now.difference(&then).map(|pool| Violation(format!("pool {pool} is still there, and was not before"))));
+        found.extend(then.difference(&now).map(|pool| Violation(format!("pool {pool} is gone, and was there before"))));
+        if now == then && pools != self.paused_pools {
             found.push(Violation(format!("spec.paused of the pools is {pools:?}, and was {:?}", self.paused_pools)));
         }
         let checks = paused_checks(sim.store());
         if checks != self.paused_checks {
             found.push(Violation(format!("paused health checks are {checks:?}, and were {:?}", self.paused_checks)));
         }
+        let requests = pause_requests(sim.store());
+        if requests != self.pause_requests {
+            found.push(Violation(format!("pause requests are {requests:?}, and were {:?}", self.pause_requests)));
+        }
+        let nodes = sim.store().list(&NODES);
+        found.extend(self.check_roles(&nodes));
+        found.extend(self.check_cordons(&nodes, &sim.audit().records()));
         found
+    }
+
+    /// That every node has the roles that it had.
+    fn check_roles(&self, nodes: &[Arc<Value>]) -> Vec<Violation> {
+        let now = roles(nodes);
+        let changed = self.roles.iter().filter_map(|(node, then)| Some((node, then, now.get(node).filter(|now| *now != then)?)));
+        changed.map(|(node, then, now)| Violation(format!("{node} has the roles {now:?}, and had {then:?}"))).collect()
+    }
+
+    /// That a cordon is as it was wherever a client set or took one; those of the cluster itself are its own affair.
+    fn check_cordons(&self, nodes: &[Arc<Value>], audit: &[AuditRecord]) -> Vec<Violation> {
+        let now = cordoned_nodes(nodes);
+        let changed = nodes.iter().map(|n| name(n)).filter(|n| now.contains(*n) != self.cordoned.contains(*n));
+        let by_client = changed.filter(|node| last_cordon(audit, node) == Some(now.contains(*node)));
+        by_client
+            .map(|node| {
+                let words = if now.contains(node) { "is cordoned, and was not" } else { "is not cordoned any more, and was" };
+                Violation(format!("{node} {words} before"))
+            })
+            .collect()
     }
 
     /// The version that was reconciled.
@@ -84,6 +122,46 @@ impl Baseline {
 
 fn is_master(node: &Value) -> bool {
     label(node, "node-role.kubernetes.io/master").is_some()
+}
+
+fn roles(nodes: &[Arc<Value>]) -> BTreeMap<String, BTreeSet<String>> {
+    let of = |node: &Value| -> BTreeSet<String> {
+        let labels = node["metadata"]["labels"].as_object().into_iter().flatten();
+        labels.filter_map(|(key, _)| key.strip_prefix("node-role.kubernetes.io/")).map(str::to_owned).collect()
+    };
+    nodes.iter().map(|n| (name(n).to_owned(), of(n))).collect()
+}
+
+fn cordoned_nodes(nodes: &[Arc<Value>]) -> BTreeSet<String> {
+    nodes.iter().filter(|n| cordoned(n)).map(|n| name(n).to_owned()).collect()
+}
+
+/// What the last client that cordoned or uncordoned a node left.
+fn last_cordon(audit: &[AuditRecord], node: &str) -> Option<bool> {
+    let path = format!("/api/v1/nodes/{node}");
+    let of_node = |r: &&AuditRecord| (200..300).contains(&r.code) && r.path.split('?').next() == Some(path.as_str());
+    audit.iter().rev().filter(of_node).filter(|r| !r.path.contains("dryRun=")).find_map(|r| cordon_in(&r.body))
+}
+
+/// Whether a write of a node cordons it, uncordons it, or neither: a merge patch or a JSON patch.
+fn cordon_in(body: &Value) -> Option<bool> {
+    match body.as_array() {
+        None => body["spec"].get("unschedulable").map(|v| *v == true),
+        Some(operations) => operations
+            .iter()
+            .filter(|op| op["op"] != "test" && text(op, "/path") == "/spec/unschedulable")
+            .map(|op| op["op"] != "remove" && op["value"] == true)
+            .next_back(),
+    }
+}
+
+/// Who asked each NodeHealthCheck for a pause.
+pub fn pause_requests(store: &Store) -> BTreeMap<String, BTreeSet<String>> {
+    let of = |check: &Value| -> BTreeSet<String> {
+        let requests = check["spec"]["pauseRequests"].as_array().into_iter().flatten();
+        requests.filter_map(|r| r.as_str().map(str::to_owned)).collect()
+    };
+    store.list(&NODEHEALTHCHECKS).iter().map(|c| (name(c).to_owned(), of(c))).collect()
 }
 
 /// `spec.paused` of every pool.
@@ -172,6 +250,14 @@ pub fn no_machine_deleted(ledger: &Ledger) -> Vec<Violation> {
         Violation(format!("{who} deleted machine {} of node {} at {}", d.machine, d.node, d.at))
     };
     ledger.machine_deletions.iter().map(sentence).collect()
+}
+
+/// That no NodeHealthCheck had a node rebooted.
+pub fn no_node_remediated(ledger: &Ledger) -> Vec<Violation> {
+    let sentence = |r: &crate::controllers::ledger::Remediation| {
+        Violation(format!("the health check {} had {} rebooted at {}", r.check, r.node, r.at))
+    };
+    ledger.remediations.iter().map(sentence).collect()
 }
 
 /// That no pool ever had more nodes out of service for an update than it allows.

@@ -91,6 +91,12 @@ pub fn rfc3339(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
 }
 
+/// Minutes as a span of time.
+pub(crate) fn minutes(minutes: f64) -> TimeDelta {
+    // A century is for ever; it keeps a script's absurd figure inside the calendar.
+    TimeDelta::from_std(Duration::from_secs_f64(minutes.clamp(0.0, 52_596_000.0) * 60.0)).unwrap_or(TimeDelta::zero())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::{Value, json};
 use tokio::task::AbortHandle;
 
-use crate::api::{ApiService, UPDATE_SERVICE_PATH};
+use crate::api::{ApiService, Monitoring, UPDATE_SERVICE_PATH};
 use crate::audit::Audit;
 use crate::clock::SimClock;
 use crate::controllers::Controllers;
@@ -18,6 +18,7 @@ use crate::scenario::Scenario;
 use crate::serve::Server;
 use crate::store::resources::{CLUSTERVERSIONS, NODES};
 use crate::store::{ApiError, Store};
+use crate::world::alerts::standing;
 use crate::world::graph::UpdateGraph;
 use crate::world::json::{name, node_ready, text};
 use crate::world::shape::ClusterShape;
@@ -30,6 +31,7 @@ pub struct Sim {
     ledger: Arc<Mutex<Ledger>>,
     graph: Arc<Mutex<UpdateGraph>>,
     cluster_id: String,
+    disconnected: bool,
     tasks: Vec<AbortHandle>,
 }
 
@@ -50,13 +52,18 @@ impl Sim {
         let ledger = Arc::new(Mutex::new(Ledger::default()));
         let graph = Arc::new(Mutex::new(graph));
         let served = Arc::clone(&graph);
-        service.serve_updates(move |channel| served.lock().unwrap_or_else(PoisonError::into_inner).document(channel));
+        let (seen, disconnected) = (store.clone(), shape.disconnected);
+        service.serve_updates(move |channel| {
+            let reachable = !disconnected || has_upstream(&seen);
+            reachable.then(|| served.lock().unwrap_or_else(PoisonError::into_inner).document(channel))
+        });
+        service.serve_monitoring(monitoring(&store, &shape, &graph));
         let laid_over = shape.clone();
         let controllers = Controllers::new(service.clone(), shape, Arc::clone(&graph), scenario.world, Arc::clone(&ledger));
         overlay(&store, &laid_over)?;
         let end_pods = async move { store.end_pods(is_held).await };
         let tasks = vec![tokio::spawn(controllers.run()).abort_handle(), tokio::spawn(end_pods).abort_handle()];
-        Ok(Self { service, ledger, graph, cluster_id, tasks })
+        Ok(Self { service, ledger, graph, cluster_id, disconnected, tasks })
     }
 
     /// The API server, e.g. for `kube::Client::new`.
@@ -67,8 +74,10 @@ impl Sim {
     /// Serves the cluster on loopback and writes `kubeconfig` and `audit.jsonl` to `dir`.
     pub async fn serve(&self, dir: &Path, port: u16) -> io::Result<Server> {
         let server = Server::start(self.service(), dir, port).await?;
-        let upstream = format!("https://{}{UPDATE_SERVICE_PATH}", server.address());
-        self.set_upstream(&upstream).map_err(io::Error::other)?;
+        if !self.disconnected {
+            let upstream = format!("https://{}{UPDATE_SERVICE_PATH}", server.address());
+            self.set_upstream(&upstream).map_err(io::Error::other)?;
+        }
         Ok(server)
     }
 
@@ -121,6 +130,11 @@ impl Sim {
         self.graph.lock().unwrap_or_else(PoisonError::into_inner).document(channel)
     }
 
+    /// Lets the monitoring API under `/prometheus` ask for this bearer token; without one it answers everybody.
+    pub fn require_monitoring_token(&self, token: &str) {
+        self.service.guard_monitoring(token);
+    }
+
     /// Sets where the cluster finds its update service, as an administrator would.
     pub fn set_upstream(&self, url: &str) -> Result<(), ApiError> {
         self.store().modify(&CLUSTERVERSIONS, None, "version", |v| v["spec"]["upstream"] = json!(url)).map(drop)
@@ -133,6 +147,17 @@ impl Drop for Sim {
             task.abort();
         }
     }
+}
+
+/// Whether the cluster was told of an update service.
+fn has_upstream(store: &Store) -> bool {
+    store.get(&CLUSTERVERSIONS, None, "version").is_some_and(|v| !text(&v, "/spec/upstream").is_empty())
+}
+
+fn monitoring(store: &Store, shape: &ClusterShape, graph: &Arc<Mutex<UpdateGraph>>) -> Monitoring {
+    let (store, extra, graph) = (store.clone(), shape.alerts.clone(), Arc::clone(graph));
+    let alerts = move || standing(&store, &extra);
+    Monitoring::new(alerts, move |risk| graph.lock().unwrap_or_else(PoisonError::into_inner).applies(risk))
 }
 
 /// Whether a pod's end cannot be confirmed because its kubelet does not speak.

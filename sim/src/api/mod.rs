@@ -7,6 +7,7 @@ mod discovery;
 mod eviction;
 mod openapi;
 mod patch;
+mod prometheus;
 mod protobuf;
 mod read;
 mod reply;
@@ -22,6 +23,8 @@ mod write;
 
 pub use body::SimBody;
 pub use eviction::Budget;
+pub(crate) use prometheus::Monitoring;
+pub use prometheus::PROMETHEUS_PATH;
 pub use request::Verb;
 pub use selector::Selector;
 pub use service::{ApiService, ConnectionLost, UPDATE_SERVICE_PATH};

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 use super::auth::Auth;
 use super::body::SimBody;
+use super::prometheus::{Monitoring, PROMETHEUS_PATH};
 use super::reply::{self, Reply};
 use super::request::{ApiRequest, Target, Verb, header_text};
 use super::watch::{Limits, Watch};
@@ -55,13 +56,16 @@ struct Inner {
     /// One eviction at a time, so that two can't spend the same budget.
     evictions: Mutex<()>,
     updates: OnceLock<UpdateService>,
+    monitoring: OnceLock<Monitoring>,
 }
 
 /// The path at which update services answer, the vendor's own too.
 pub const UPDATE_SERVICE_PATH: &str = "/api/upgrades_info/v1/graph";
 
 /// Makes the update graph's document of a channel.
-struct UpdateService(Box<dyn Fn(&str) -> Value + Send + Sync>);
+struct UpdateService(Box<Documents>);
+
+type Documents = dyn Fn(&str) -> Option<Value> + Send + Sync;
 
 impl fmt::Debug for UpdateService {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -87,6 +91,7 @@ impl ApiService {
             reachable: watch::Sender::new(true),
             evictions: Mutex::new(()),
             updates: OnceLock::new(),
+            monitoring: OnceLock::new(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -112,8 +117,21 @@ impl ApiService {
     }
 
     /// Serves the update graph too, at [`UPDATE_SERVICE_PATH`]: real clusters ask another server, which a rehearsal does not have.
-    pub fn serve_updates(&self, document: impl Fn(&str) -> Value + Send + Sync + 'static) {
+    /// Without a document the service is out of reach.
+    pub fn serve_updates(&self, document: impl Fn(&str) -> Option<Value> + Send + Sync + 'static) {
         self.inner.updates.get_or_init(|| UpdateService(Box::new(document)));
+    }
+
+    /// Serves the monitoring API too, under [`PROMETHEUS_PATH`].
+    pub(crate) fn serve_monitoring(&self, monitoring: Monitoring) {
+        self.inner.monitoring.get_or_init(|| monitoring);
+    }
+
+    /// Lets the monitoring API ask for a bearer token of its own.
+    pub(crate) fn guard_monitoring(&self, token: &str) {
+        if let Some(monitoring) = self.inner.monitoring.get() {
+            monitoring.require(token);
+        }
     }
 
     /// Whether the server answers at all; when it stops, open watches break and connections are refused.
@@ -153,7 +171,9 @@ impl ApiService {
 
     fn decide(&self, parts: &Parts, body: &Bytes, arrival: &Arrival, verdict: &Verdict) -> Result<Reply, ConnectionLost> {
         let expired = verdict.effect == Some(Effect::ExpiredToken);
-        if let Err(error) = self.inner.auth.check(&parts.headers, expired) {
+        // Prometheus stands behind its own door.
+        let monitoring = arrival.path.starts_with(PROMETHEUS_PATH);
+        if let Some(error) = self.inner.auth.check(&parts.headers, expired).err().filter(|_| !monitoring) {
             return Ok(self.refused(parts, body, arrival, &error));
         }
         match &verdict.effect {
@@ -254,6 +274,9 @@ impl ApiService {
             UPDATE_SERVICE_PATH => return self.update_graph(parts.uri.query().unwrap_or_default()),
             _ => {}
         }
+        if let Some(monitoring) = self.inner.monitoring.get().filter(|_| path.starts_with(PROMETHEUS_PATH)) {
+            return monitoring.answer(path, parts, body, self.inner.store.clock().now());
+        }
         if let Some(answer) = discovery::answer(path, &accept).or_else(|| openapi::answer(path, &accept)) {
             return Ok(answer);
         }
@@ -264,7 +287,8 @@ impl ApiService {
     fn update_graph(&self, query: &str) -> Result<Reply, ApiError> {
         let channel = query.split('&').find_map(|pair| pair.strip_prefix("channel=")).unwrap_or_default();
         let updates = self.inner.updates.get().ok_or_else(ApiError::no_such_path)?;
-        Ok(reply::json(200, &updates.0(channel)))
+        let unreachable = || ApiError::new(503, "ServiceUnavailable", "no update service can be reached from this cluster");
+        Ok(reply::json(200, &updates.0(channel).ok_or_else(unreachable)?))
     }
 
     fn version(&self) -> Value {

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::mirror::News;
 use super::{Controller, Cx};
-use crate::store::resources::{CLOUDCREDENTIALS, CLUSTEROPERATORS, CLUSTERSERVICEVERSIONS};
+use crate::store::resources::{CLOUDCREDENTIALS, CLUSTEROPERATORS, CLUSTERSERVICEVERSIONS, SECRETS};
 use crate::world::graph::parse;
 use crate::world::json::{Said, annotation, name, namespace, set_condition, text};
 
@@ -18,7 +18,7 @@ impl Controller for Gates {
     }
 
     fn concerns(&self, news: &News) -> bool {
-        news.of(&CLUSTERSERVICEVERSIONS) || news.of(&CLOUDCREDENTIALS) || news.of(&CLUSTEROPERATORS)
+        [&CLUSTERSERVICEVERSIONS, &CLOUDCREDENTIALS, &CLUSTEROPERATORS, &SECRETS].iter().any(|r| news.of(r))
     }
 
     fn reconcile(&mut self, cx: &mut Cx<'_>) -> Option<DateTime<Utc>> {
@@ -45,7 +45,7 @@ fn olm(cx: &Cx<'_>, minor: u64) -> Option<Said> {
         .iter()
         .filter_map(|csv| {
             let max = max_openshift(csv)?;
-            let capped = parse(&format!("{max}.0")).minor <= minor;
+            let capped = max.split('.').nth(1).and_then(|m| m.parse::<u64>().ok()).is_none_or(|m| m <= minor);
             capped.then(|| {
                 format!("{}/{} is incompatible with OpenShift minor versions greater than {max}", namespace(csv), name(csv))
             })
@@ -71,7 +71,7 @@ fn max_openshift(csv: &Value) -> Option<String> {
 fn credentials(cx: &Cx<'_>, minor: u64) -> Option<Said> {
     let object = cx.store.get(&CLOUDCREDENTIALS, None, "cluster")?;
     if text(&object, "/spec/credentialsMode") != "Manual" {
-        return None;
+        return missing_root(cx);
     }
     let promised = annotation(&object, "cloudcredential.openshift.io/upgradeable-to").trim_start_matches('v');
     let version = promised.split('.').nth(1).and_then(|m| m.parse::<u64>().ok());
@@ -83,5 +83,14 @@ fn credentials(cx: &Cx<'_>, minor: u64) -> Option<Said> {
             minor + 1
         );
         Said::new("False", "MissingUpgradeableAnnotation", message)
+    })
+}
+
+/// The operator can't make or hand on credentials without the cloud's own.
+fn missing_root(cx: &Cx<'_>) -> Option<Said> {
+    let secret = cx.shared.shape.platform.root_secret()?;
+    cx.store.get(&SECRETS, Some("kube-system"), secret).is_none().then(|| {
+        let message = format!("Parent credential secret must be restored prior to upgrade: kube-system/{secret}");
+        Said::new("False", "MissingRootCredential", message)
     })
 }

@@ -4,14 +4,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use super::disruptions::ScriptedReboot;
-use super::ledger::Reboot;
+use super::ledger::{ApiOutage, Reboot};
 use super::mirror::News;
 use super::{Controller, Cx, Shared, earlier, minutes};
 use crate::rng::Rng;
 use crate::store::Preconditions;
 use crate::store::resources::{NODES, PODS};
 use crate::world::graph::Release;
-use crate::world::json::{Said, annotation, set_condition};
+use crate::world::json::{Said, annotation, label, set_condition};
 use crate::world::nodes::{beat, install, kubelet_conditions, mco};
 use crate::world::workloads::mark_ready;
 
@@ -19,6 +19,10 @@ use crate::world::workloads::mark_ready;
 const GRACE: TimeDelta = TimeDelta::seconds(40);
 /// How long pods tolerate an unreachable node.
 const TOLERATION: TimeDelta = TimeDelta::seconds(300);
+/// How long clients find no API when the control-plane node that they talked to reboots.
+const FAILOVER: TimeDelta = TimeDelta::seconds(150);
+/// The label of control-plane nodes.
+const MASTER: &str = "node-role.kubernetes.io/master";
 /// The spread of reboot times.
 const SIGMA: f64 = 0.3;
 
@@ -74,6 +78,9 @@ impl Shared {
     }
 
     fn silence(&mut self, node: &str, outage: Outage) {
+        // Where the only node is silent, nobody is left to notice.
+        let alone = self.hosts.len() == 1;
+        let outage = Outage { shown: alone, evicted: alone, ..outage };
         self.hosts.insert(node.to_owned(), Host::Down(outage));
         self.wake("kubelets");
     }
@@ -87,11 +94,37 @@ impl Shared {
 /// All kubelets, and the control plane's view of them.
 pub(super) struct Kubelets {
     rng: Rng,
+    /// Whether the API is away.
+    api_away: bool,
 }
 
 impl Kubelets {
     pub(super) fn new(rng: Rng) -> Self {
-        Self { rng }
+        Self { rng, api_away: false }
+    }
+
+    /// Takes the API away while control-plane nodes reboot, where the shape says so, and brings it back.
+    fn follow_api(&mut self, cx: &mut Cx<'_>) {
+        let single = cx.shared.shape.control_plane == 1;
+        let takes = single || cx.shared.shape.api_outage_on_master_reboot;
+        let is_master = |node: &String| cx.mirror.nodes.get(node).is_some_and(|n| label(n, MASTER).is_some());
+        let away = |host: &Host| match host {
+            Host::Down(outage) => outage.boots.is_some() && (single || cx.now < outage.since + FAILOVER),
+            Host::Starting { .. } => single,
+            Host::Up => false,
+        };
+        let away = takes && cx.shared.hosts.iter().any(|(node, host)| away(host) && is_master(node));
+        if away == self.api_away {
+            return;
+        }
+        self.api_away = away;
+        cx.shared.api.set_reachable(!away);
+        let mut ledger = cx.shared.ledger();
+        if away {
+            ledger.api_outages.push(ApiOutage { from: cx.now, to: None });
+        } else if let Some(last) = ledger.api_outages.last_mut() {
+            last.to = Some(cx.now);
+        }
     }
 
     fn step(&mut self, cx: &mut Cx<'_>, node: &str, host: Host) -> Host {
@@ -170,9 +203,11 @@ impl Controller for Kubelets {
                 cx.shared.hosts.insert(node.clone(), Host::Up);
             }
         }
+        self.follow_api(cx);
+        let failover = |outage: &Outage| Some(outage.since + FAILOVER).filter(|at| self.api_away && *at > cx.now);
         cx.shared.hosts.values().fold(None, |next, host| match host {
             Host::Up => next,
-            Host::Down(outage) => earlier(next, outage.due()),
+            Host::Down(outage) => earlier(next, earlier(outage.due(), failover(outage))),
             Host::Starting { ready_at } => earlier(next, Some(*ready_at)),
         })
     }

@@ -46,6 +46,26 @@ pub struct MachineDeletion {
     pub by_health_check: bool,
 }
 
+/// A node that a NodeHealthCheck had rebooted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remediation {
+    /// The check.
+    pub check: String,
+    /// The node.
+    pub node: String,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// A stretch of time during which the API did not answer because a control-plane node rebooted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiOutage {
+    /// When it began.
+    pub from: DateTime<Utc>,
+    /// When the API was back; none while it is away.
+    pub to: Option<DateTime<Utc>>,
+}
+
 /// An update that the version operator accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accepted {
@@ -64,6 +84,10 @@ pub struct Ledger {
     pub disruptions: Vec<Disruption>,
     /// Every deleted machine.
     pub machine_deletions: Vec<MachineDeletion>,
+    /// Every node that a NodeHealthCheck had rebooted.
+    pub remediations: Vec<Remediation>,
+    /// Every time that the API went away with a control-plane node.
+    pub api_outages: Vec<ApiOutage>,
     /// Every accepted update.
     pub accepted: Vec<Accepted>,
     /// Changes of stored objects since the start.

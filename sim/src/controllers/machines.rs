@@ -218,7 +218,7 @@ fn most_unhealthy(check: &Value, machines: usize) -> usize {
 }
 
 /// Reads a duration as Go writes it: `300s`, `10m`, `1h30m`.
-fn duration(text: &str) -> TimeDelta {
+pub(super) fn duration(text: &str) -> TimeDelta {
     let (mut total, mut number) = (0.0, String::new());
     for c in text.chars() {
         if c.is_ascii_digit() || c == '.' {

@@ -11,17 +11,18 @@ mod machines;
 mod mco;
 mod mirror;
 mod mishaps;
+mod remediation;
 mod replicas;
 mod scheduler;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 
 use crate::api::ApiService;
+use crate::clock::minutes;
 use crate::rng::Rng;
 use crate::scenario::WorldFault;
 use crate::store::{Resource, Store};
@@ -120,12 +121,6 @@ impl Cx<'_> {
     }
 }
 
-/// Minutes as a span of time.
-fn minutes(minutes: f64) -> TimeDelta {
-    // A century is for ever; it keeps a script's absurd figure inside the calendar.
-    TimeDelta::from_std(Duration::from_secs_f64(minutes.clamp(0.0, 52_596_000.0) * 60.0)).unwrap_or(TimeDelta::zero())
-}
-
 /// The earlier of two moments that may never come.
 fn earlier(a: Option<DateTime<Utc>>, b: Option<DateTime<Utc>>) -> Option<DateTime<Utc>> {
     match (a, b) {
@@ -167,6 +162,7 @@ impl Controllers {
             Box::new(mco::Mco::new(rng.fork("mco"))),
             Box::new(hosts::Kubelets::new(rng.fork("kubelets"))),
             Box::new(machines::Machines::new(rng.fork("machines"))),
+            Box::new(remediation::Remediation::new(rng.fork("remediation"))),
             Box::new(replicas::Replicas::new(rng.fork("replicas"))),
             Box::new(budgets::Budgets),
             Box::new(certificates::Certificates::default()),

@@ -209,6 +209,14 @@ pub(super) const MACHINEHEALTHCHECKS: &[Column] = &[
     number("ExpectedMachines", "/status/expectedMachines"),
     number("CurrentHealthy", "/status/currentHealthy"),
 ];
+pub(super) const NODEHEALTHCHECKS: &[Column] = &[
+    NAME,
+    text("MinHealthy", "/spec/minHealthy"),
+    number("ObservedNodes", "/status/observedNodes"),
+    number("HealthyNodes", "/status/healthyNodes"),
+    text("Phase", "/status/phase"),
+    AGE,
+];
 pub(super) const CLUSTERSERVICEVERSIONS: &[Column] = &[
     NAME,
     text("Display", "/spec/displayName"),

@@ -33,6 +33,8 @@ pub const ALL: &[&Resource] = &[
     &IMAGEDIGESTMIRRORSETS,
     &NETWORKS_OPERATOR,
     &CLOUDCREDENTIALS,
+    &CREDENTIALSREQUESTS,
+    &IMAGECONTENTSOURCEPOLICIES,
     &ETCDS,
     &KUBEAPISERVERS,
     &MACHINECONFIGPOOLS,
@@ -177,6 +179,18 @@ pub const NETWORKS_OPERATOR: Resource = custom("operator.openshift.io", "v1", ["
 /// `cloudcredentials` of `operator.openshift.io/v1`.
 pub const CLOUDCREDENTIALS: Resource =
     custom("operator.openshift.io", "v1", ["cloudcredentials", "cloudcredential", "CloudCredential"], &[]).with_status();
+/// `credentialsrequests` of `cloudcredential.openshift.io/v1`.
+pub const CREDENTIALSREQUESTS: Resource =
+    custom("cloudcredential.openshift.io", "v1", ["credentialsrequests", "credentialsrequest", "CredentialsRequest"], &[])
+        .namespaced()
+        .with_status();
+/// `imagecontentsourcepolicies` of `operator.openshift.io/v1alpha1`.
+pub const IMAGECONTENTSOURCEPOLICIES: Resource = custom(
+    "operator.openshift.io",
+    "v1alpha1",
+    ["imagecontentsourcepolicies", "imagecontentsourcepolicy", "ImageContentSourcePolicy"],
+    &["icsp"],
+);
 /// `etcds` of `operator.openshift.io/v1`.
 pub const ETCDS: Resource = custom("operator.openshift.io", "v1", ["etcds", "etcd", "Etcd"], &[]).with_status();
 /// `kubeapiservers` of `operator.openshift.io/v1`.
@@ -224,7 +238,8 @@ pub const MACHINEHEALTHCHECKS: Resource = custom(
 /// `nodehealthchecks` of `remediation.medik8s.io/v1alpha1`.
 pub const NODEHEALTHCHECKS: Resource =
     custom("remediation.medik8s.io", "v1alpha1", ["nodehealthchecks", "nodehealthcheck", "NodeHealthCheck"], &["nhc"])
-        .with_status();
+        .with_status()
+        .shown_as(columns::NODEHEALTHCHECKS);
 /// `clusterserviceversions` of `operators.coreos.com/v1alpha1`.
 pub const CLUSTERSERVICEVERSIONS: Resource = custom(
     "operators.coreos.com",

@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 
 use super::graph::parse;
 use super::operators::OPERATORS;
+use super::shape::Platform;
 use super::{Draft, Plan};
 use crate::store::resources::{
-    APIREQUESTCOUNTS, CLOUDCREDENTIALS, CLUSTERSERVICEVERSIONS, CONFIGMAPS, INFRASTRUCTURES, NAMESPACES, NETWORKS_CONFIG, SECRETS,
+    APIREQUESTCOUNTS, CLUSTERSERVICEVERSIONS, CONFIGMAPS, INFRASTRUCTURES, NAMESPACES, NETWORKS_CONFIG, SECRETS,
 };
 
 /// The namespace and name of the signer that kubelets trust the API server by.
@@ -40,7 +41,8 @@ pub(super) fn namespace(name: &str) -> Draft {
 }
 
 pub(super) fn drafts(plan: &mut Plan<'_>) -> Vec<Draft> {
-    let mut all = vec![infrastructure(plan), network(), credentials(), signer(plan), install_config()];
+    let mut all = vec![infrastructure(plan), network(), signer(plan), install_config()];
+    all.extend(super::access::drafts(plan));
     all.push(config_map(MCO_IMAGES, &json!({ "releaseVersion": plan.release.version })));
     all.push(config_map(ADMIN_GATES, &gates(plan.shape, parse(&plan.release.version).minor)));
     all.push(config_map(ADMIN_ACKS, &json!({})));
@@ -89,13 +91,20 @@ fn install_config() -> Draft {
 
 fn infrastructure(plan: &Plan<'_>) -> Draft {
     let topology = plan.shape.topology();
+    let platform = plan.shape.platform.name();
+    let mut platform_status = json!({ "type": platform });
+    let mut platform_spec = json!({ "type": platform });
+    if plan.shape.platform == Platform::Aws {
+        platform_status["aws"] = json!({ "region": "us-east-2" });
+        platform_spec["aws"] = json!({});
+    }
     let status = json!({
-        "infrastructureName": plan.infra, "platform": "AWS", "platformStatus": { "type": "AWS", "aws": { "region": "us-east-2" } },
+        "infrastructureName": plan.infra, "platform": platform, "platformStatus": platform_status,
         "controlPlaneTopology": topology, "infrastructureTopology": "HighlyAvailable", "cpuPartitioning": "None",
         "apiServerURL": "https://api.harbour.example.com:6443", "apiServerInternalURI": "https://api-int.harbour.example.com:6443",
         "etcdDiscoveryDomain": "",
     });
-    let spec = json!({ "platformSpec": { "type": "AWS", "aws": {} }, "cloudConfig": { "name": "" } });
+    let spec = json!({ "platformSpec": platform_spec, "cloudConfig": { "name": "" } });
     Draft::new(INFRASTRUCTURES, json!({ "metadata": { "name": "cluster" }, "spec": spec, "status": status }))
 }
 
@@ -106,11 +115,6 @@ fn network() -> Draft {
     let status = json!({ "clusterNetwork": ranges, "serviceNetwork": ["172.30.0.0/16"], "networkType": "OVNKubernetes",
         "clusterNetworkMTU": 8901 });
     Draft::new(NETWORKS_CONFIG, json!({ "metadata": { "name": "cluster" }, "spec": spec, "status": status }))
-}
-
-fn credentials() -> Draft {
-    let spec = json!({ "credentialsMode": "", "logLevel": "Normal", "managementState": "Managed" });
-    Draft::new(CLOUDCREDENTIALS, json!({ "metadata": { "name": "cluster" }, "spec": spec, "status": {} }))
 }
 
 fn signer(plan: &Plan<'_>) -> Draft {

@@ -100,6 +100,11 @@ impl Release {
     }
 }
 
+/// The digest of a pull spec, `sha256:…`; the whole of it when it names none.
+pub fn digest(image: &str) -> &str {
+    image.rsplit_once('@').map_or(image, |(_, digest)| digest)
+}
+
 /// Parses a version; `0.0.0` when it isn't one.
 pub fn parse(version: &str) -> Version {
     Version::parse(version).unwrap_or(Version::new(0, 0, 0))
@@ -148,9 +153,19 @@ impl UpdateGraph {
         self.releases.iter().find(|r| r.version == version)
     }
 
-    /// The release of this pull spec.
+    /// The release of this pull spec, whichever mirror it names: the digest decides.
     pub fn by_image(&self, image: &str) -> Option<&Release> {
-        self.releases.iter().find(|r| r.image() == image)
+        self.releases.iter().find(|r| digest(&r.image()) == digest(image))
+    }
+
+    /// Whether the risk of this name applies to the cluster; none when that can't be told.
+    pub fn applies(&self, risk: &str) -> Option<bool> {
+        let known = self.edges.iter().flat_map(|e| &e.risks).find(|r| r.name == risk)?;
+        match known.applies {
+            Applies::Yes => Some(true),
+            Applies::No => Some(false),
+            Applies::Unknown => None,
+        }
     }
 
     /// The updates that `channel` offers to `from`, newest first; none when the channel does not know `from`.

@@ -1,5 +1,7 @@
 //! The objects of a cluster that has been running for a while.
 
+mod access;
+pub(crate) mod alerts;
 mod awkward;
 pub(crate) mod config;
 pub mod graph;

@@ -9,7 +9,7 @@ use super::shape::{ClusterShape, NodeSize};
 use super::{Draft, Plan, pools};
 use crate::clock::rfc3339;
 use crate::rng::Rng;
-use crate::store::resources::{MACHINEHEALTHCHECKS, MACHINES, MACHINESETS, NODES};
+use crate::store::resources::{MACHINEHEALTHCHECKS, MACHINES, MACHINESETS, NODEHEALTHCHECKS, NODES};
 
 /// Prefix of the machine-config operator's annotations.
 pub(crate) const MCO: &str = "machineconfiguration.openshift.io/";
@@ -237,7 +237,8 @@ fn address(pool: &str, index: usize) -> String {
 }
 
 fn health_checks(plan: &Plan<'_>) -> Vec<Draft> {
-    let Some(minutes) = plan.shape.health_check_minutes else { return vec![] };
+    let mut all: Vec<Draft> = plan.shape.node_health_checks.then(node_health_check).into_iter().collect();
+    let Some(minutes) = plan.shape.health_check_minutes else { return all };
     let timeout = format!("{}s", minutes * 60);
     let check = |name: &str, selector: Value, conditions: Value, most: &str, workers: usize| {
         let spec =
@@ -250,7 +251,7 @@ fn health_checks(plan: &Plan<'_>) -> Vec<Draft> {
     };
     let role = json!({ "matchLabels": { "machine.openshift.io/cluster-api-machine-role": "worker" } });
     let unready = ["False", "Unknown"].map(|status| json!({ "type": "Ready", "status": status, "timeout": timeout }));
-    vec![
+    all.extend([
         check("worker-health", role, json!(unready), "40%", plan.shape.workers()),
         // Comes with the platform and watches spot instances only; it is never paused.
         check(
@@ -260,5 +261,20 @@ fn health_checks(plan: &Plan<'_>) -> Vec<Draft> {
             "100%",
             0,
         ),
-    ]
+    ]);
+    all
+}
+
+fn node_health_check() -> Draft {
+    let workers = json!({ "matchExpressions": [{ "key": "node-role.kubernetes.io/worker", "operator": "Exists" },
+        { "key": "node-role.kubernetes.io/master", "operator": "DoesNotExist" }] });
+    let unready = ["False", "Unknown"].map(|status| json!({ "type": "Ready", "status": status, "duration": "300s" }));
+    let template = json!({ "apiVersion": "self-node-remediation.medik8s.io/v1alpha1", "kind": "SelfNodeRemediationTemplate",
+        "namespace": "openshift-workload-availability", "name": "self-node-remediation-automatic-strategy-template" });
+    let spec =
+        json!({ "selector": workers, "unhealthyConditions": unready, "minHealthy": "51%", "remediationTemplate": template });
+    Draft::new(
+        NODEHEALTHCHECKS,
+        json!({ "metadata": { "name": "worker-nodes" }, "spec": spec, "status": { "phase": "Enabled" } }),
+    )
 }

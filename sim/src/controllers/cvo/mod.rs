@@ -2,6 +2,7 @@
 
 mod preconditions;
 mod rollout;
+mod signatures;
 mod updates;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -14,7 +15,7 @@ use crate::clock::rfc3339;
 use crate::rng::Rng;
 use crate::scenario::Refusal;
 use crate::store::resources::{CLUSTEROPERATORS, CLUSTERVERSIONS, CONFIGMAPS};
-use crate::world::graph::Release;
+use crate::world::graph::{Release, digest};
 use crate::world::json::{Said, condition_is, drop_condition, name, set_condition, text, time};
 use crate::world::version::{STATIC_REVISION, payload_loaded, version_hash};
 use preconditions::{accepted_risks, check, objections};
@@ -33,7 +34,7 @@ pub(super) struct Cvo {
     /// When the newest spec is looked at.
     sync_at: Option<DateTime<Utc>>,
     /// The channel and upstream for which updates were retrieved, and how often the service had changed then.
-    retrieved: Option<(String, usize)>,
+    retrieved: Option<([String; 2], usize)>,
     retrieve_at: Option<DateTime<Utc>>,
     upgradeable_at: Option<DateTime<Utc>>,
     request: Option<Request>,
@@ -134,7 +135,7 @@ impl Cvo {
         let current = text(version, "/status/desired/image");
         let target = request.as_ref().map(|r| resolve(cx, version, r));
         match (request, target) {
-            (Some(request), Some(Ok(release))) if release.as_ref().is_none_or(|r| r.image() != current) => {
+            (Some(request), Some(Ok(release))) if release.as_ref().is_none_or(|r| digest(&r.image()) != digest(current)) => {
                 self.begin_load(cx, request, release);
             }
             (Some(_), Some(Err(invalid))) => {
@@ -164,7 +165,9 @@ impl Cvo {
     fn try_load(&mut self, cx: &mut Cx<'_>) {
         let Some(load) = self.load.take_if(|l| l.due <= cx.now) else { return };
         let Some(version) = cx.store.get(&CLUSTERVERSIONS, None, "version") else { return };
+        let unsigned = signatures::objection(cx, &load.request, load.release.as_ref());
         let refusal = match &load.release {
+            _ if unsigned.is_some() => unsigned.map(|message| (RETRIEVE, message)),
             None => Some((RETRIEVE, retrieval_failed(&load.request, &load.request.image))),
             Some(release) => refusal(cx, &version, release, &load),
         };
@@ -183,13 +186,16 @@ impl Cvo {
 
     fn accept(&mut self, cx: &mut Cx<'_>, version: &Value, release: Release, request: &Request) {
         let risks = accepted_risks(cx, version, &release);
+        // A mirror's pull spec stays what was asked for.
+        let image = if request.image.is_empty() { release.image() } else { request.image.clone() };
         let mut entry = json!({ "state": "Partial", "startedTime": rfc3339(cx.now), "completionTime": null, "version": release.version,
-            "image": release.image(), "verified": !request.force });
+            "image": image, "verified": !request.force });
         if let Some(risks) = risks {
             entry["acceptedRisks"] = json!(risks);
         }
         write(cx, |v| {
             v["status"]["desired"] = release.to_value();
+            v["status"]["desired"]["image"] = json!(image);
             if let Some(history) = v["status"]["history"].as_array_mut() {
                 if let Some(open) = history.first_mut().filter(|h| h["completionTime"].is_null()) {
                     open["completionTime"] = json!(rfc3339(cx.now));
@@ -236,18 +242,20 @@ impl Cvo {
 
     /// Asks the update service again when the channel, the release or the service's answer changed.
     fn retrieve(&mut self, cx: &mut Cx<'_>, version: &Value) {
-        let wanted = (text(version, "/spec/channel").to_owned(), cx.shared.graph_changes);
+        let service = ["/spec/channel", "/spec/upstream"].map(|at| text(version, at).to_owned());
+        let wanted = (service, cx.shared.graph_changes);
         let seen = version["metadata"]["generation"] == version["status"]["observedGeneration"];
         if self.retrieved.as_ref() != Some(&wanted) && self.retrieve_at.is_none() && (seen || self.sync_at.is_none()) {
             // A changed channel is asked for at once; what the service changes by itself is seen minutes later.
-            let same_channel = self.retrieved.as_ref().is_some_and(|(channel, _)| *channel == wanted.0);
-            let pause = if same_channel { self.rng.range(60..240) } else { self.rng.range(1..4) };
+            let same_service = self.retrieved.as_ref().is_some_and(|(service, _)| *service == wanted.0);
+            let pause = if same_service { self.rng.range(60..240) } else { self.rng.range(1..4) };
             self.retrieve_at = Some(cx.in_seconds(pause));
         }
         if self.retrieve_at.is_some_and(|at| at <= cx.now) {
             self.retrieve_at = None;
             self.retrieved = Some(wanted);
-            write(cx, |v| updates::retrieve(v, &cx.shared.graph, cx.now));
+            let disconnected = cx.shared.shape.disconnected;
+            write(cx, |v| updates::retrieve(v, &cx.shared.graph, disconnected, cx.now));
         }
     }
 

@@ -3,12 +3,17 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
+use crate::api::UPDATE_SERVICE_PATH;
 use crate::clock::rfc3339;
 use crate::world::graph::{Applies, Edge, Release, UpdateGraph};
 use crate::world::json::{Said, set_condition, text};
 
 /// Writes what the channel offers into a ClusterVersion.
-pub(super) fn retrieve(version: &mut Value, graph: &UpdateGraph, now: DateTime<Utc>) {
+pub(super) fn retrieve(version: &mut Value, graph: &UpdateGraph, disconnected: bool, now: DateTime<Utc>) {
+    if let Err((reason, message)) = reach(text(version, "/spec/upstream"), disconnected) {
+        forget(version, reason, &format!("Unable to retrieve available updates: {message}"), now);
+        return;
+    }
     let channel = text(version, "/spec/channel").to_owned();
     let current = text(version, "/status/desired/version").to_owned();
     if channel.is_empty() {
@@ -34,9 +39,31 @@ pub(super) fn retrieve(version: &mut Value, graph: &UpdateGraph, now: DateTime<U
         status["conditionalUpdates"] = json!(conditional);
     }
     if let Some(known) = graph.release(&current) {
+        let image = status["desired"]["image"].clone();
         status["desired"] = known.to_value();
+        if image.is_string() {
+            status["desired"]["image"] = image;
+        }
     }
     set_condition(version, "RetrievedUpdates", &Said::yes(), now);
+}
+
+/// Whether the update service at `upstream` can be asked; the vendor's own when it is empty. Otherwise reason and message.
+fn reach(upstream: &str, disconnected: bool) -> Result<(), (&'static str, String)> {
+    let host = match upstream.split_once("://") {
+        _ if upstream.is_empty() && disconnected => "api.openshift.com",
+        _ if upstream.is_empty() => return Ok(()),
+        Some(("http" | "https", rest)) if !rest.is_empty() => rest.split(['/', ':', '?']).next().unwrap_or_default(),
+        _ => return Err(("InvalidURI", format!("failed to parse upstream URL: parse {upstream:?}: invalid URI for request"))),
+    };
+    // No name below `.invalid` resolves anywhere.
+    if host.ends_with(".invalid") || upstream.is_empty() {
+        return Err((
+            "RemoteFailed",
+            format!("Get \"https://{host}{UPDATE_SERVICE_PATH}\": dial tcp: lookup {host}: no such host"),
+        ));
+    }
+    Ok(())
 }
 
 fn forget(version: &mut Value, reason: &str, message: &str, now: DateTime<Utc>) {
@@ -91,9 +118,30 @@ mod tests {
         let graph = UpdateGraph::eus("4.16.21");
         for (channel, reason) in [("", "NoChannel"), ("stable-4.12", "VersionNotFound")] {
             let mut v = version(channel);
-            retrieve(&mut v, &graph, DateTime::UNIX_EPOCH);
+            retrieve(&mut v, &graph, false, DateTime::UNIX_EPOCH);
             assert_eq!(v["status"]["availableUpdates"], Value::Null);
             assert_eq!(v["status"]["conditions"][0]["reason"], reason);
+        }
+    }
+
+    #[test]
+    fn an_update_service_out_of_reach_leaves_the_updates_unknown() {
+        let graph = UpdateGraph::eus("4.16.21");
+        for (upstream, disconnected, expected) in [
+            ("", false, ""),
+            ("", true, "RemoteFailed"),
+            ("https://updates.example.com/graph", true, ""),
+            ("https://updates.example.invalid:8443/graph", false, "RemoteFailed"),
+            ("updates.example.com", false, "InvalidURI"),
+            ("ftp://updates.example.com", false, "InvalidURI"),
+            ("https://", false, "InvalidURI"),
+        ] {
+            let mut v = version("stable-4.16");
+            v["spec"]["upstream"] = json!(upstream);
+            retrieve(&mut v, &graph, disconnected, DateTime::UNIX_EPOCH);
+            let (status, reason) = (text(&v, "/status/conditions/0/status"), text(&v, "/status/conditions/0/reason"));
+            assert_eq!((status == "True", reason), (expected.is_empty(), expected), "{upstream:?}");
+            assert_eq!(v["status"]["availableUpdates"].is_null(), !expected.is_empty(), "{upstream:?}");
         }
     }
 
@@ -101,7 +149,7 @@ mod tests {
     fn conditional_updates_carry_their_verdict() {
         let graph = UpdateGraph::eus("4.16.21");
         let mut v = version("eus-4.18");
-        retrieve(&mut v, &graph, DateTime::UNIX_EPOCH);
+        retrieve(&mut v, &graph, false, DateTime::UNIX_EPOCH);
         assert!(condition_is(&v, "RetrievedUpdates", "True"));
         let seen: Vec<(&str, &str)> = v["status"]["conditionalUpdates"]
             .as_array()

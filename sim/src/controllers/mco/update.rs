@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::configs::{self, Change};
 use super::drain::Drain;
+use crate::clock::rfc3339;
 use crate::controllers::hosts::{add_taint, remove_taints};
 use crate::controllers::{Cx, minutes};
 use crate::rng::Rng;
@@ -157,6 +158,10 @@ fn cordon(cx: &Cx<'_>, node: &str) {
     cx.modify(&NODES, None, node, |n| {
         n["spec"]["unschedulable"] = json!(true);
         add_taint(n, UNSCHEDULABLE, "NoSchedule");
+        let taints = n["spec"]["taints"].as_array_mut().into_iter().flatten();
+        for taint in taints.filter(|t| t["key"] == UNSCHEDULABLE) {
+            taint["timeAdded"] = json!(rfc3339(cx.now));
+        }
     });
 }
 

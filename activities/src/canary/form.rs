@@ -216,4 +216,4 @@ fn miscounted(snapshot: &Snapshot, wave: &Wave) -> Option<Reason> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::canary) mod tests;

@@ -280,7 +280,7 @@ probes:
         check("a=", "it lists no nodes");
         check("Canary=10%", "small letters");
         check("-a=10%", "small letters");
-        check("a=zone==", "label");
+        check("a=zone=(b", "no label selector");
     }
 
     #[test]

@@ -131,7 +131,8 @@ async fn empty(ctx: &WorkflowContext, wave: &Wave) -> WorkflowResult<(Vec<NodeNa
         told.push(format!("node {node} is cordoned, {} pods evicted", drained.evicted));
         told.extend(drained.left);
     }
-    Ok((cordoned, told.iter().map(|line| format!("{line}.\n")).collect()))
+    told.push(String::new());
+    Ok((cordoned, told.join(".\n")))
 }
 
 /// Lets pods back onto the nodes of a wave that a person took for well.

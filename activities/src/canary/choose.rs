@@ -1,12 +1,13 @@
 use serde::{Deserialize, Serialize};
 use windlass_engine::{Activity, ActivityContext, ActivityError, ActivityName, Effect};
 
+use super::capacity::crowded;
 use super::select::choose;
 use super::spec::CanarySpec;
 use super::wave::Wave;
 use crate::cluster::{Cluster, Query};
 use crate::ids::NodeName;
-use crate::views::{MachineConfigPool, Node};
+use crate::views::{MachineConfigPool, Node, Pod};
 
 /// Chooses the nodes of each wave, and refuses waves that cannot be.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -42,7 +43,10 @@ impl Activity for ChooseWaves {
         self.spec.check().map_err(|error| refuse(error.to_string()))?;
         let pools: Vec<MachineConfigPool> = cx.world().list(&Query::default()).await?;
         let nodes: Vec<Node> = cx.world().list(&Query::default()).await?;
-        choose(&self.spec, &pools, &nodes)
-            .map_err(|problems| refuse(format!("{}; correct that and plan again", problems.join("; "))))
+        let corrected = |problems: Vec<String>| refuse(format!("{}; correct that and plan again", problems.join("; ")));
+        let waves = choose(&self.spec, &pools, &nodes).map_err(corrected)?;
+        let pods: Vec<Pod> = cx.world().list(&Query::default()).await?;
+        let crowded = crowded(&waves.waves, self.spec.on_failure, &nodes, &pods);
+        if crowded.is_empty() { Ok(waves) } else { Err(corrected(crowded)) }
     }
 }

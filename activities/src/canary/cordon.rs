@@ -34,6 +34,10 @@ impl Activity for CordonNode {
         format!("cordon node {}", self.node)
     }
 
+    fn requests(&self) -> Vec<String> {
+        vec![format!("PATCH /api/v1/nodes/{} merge {{\"spec\":{{\"unschedulable\":true}}}}", self.node)]
+    }
+
     async fn run(self, cx: ActivityContext<Cluster>) -> Result<NodeCordoned, ActivityError> {
         let owner = owner_of(cx.attempt().run);
         let node: Node = cx.world().must_get(None, self.node.as_str()).await?;
@@ -77,6 +81,10 @@ impl Activity for UncordonNode {
 
     fn summary(&self) -> String {
         format!("uncordon node {} if it was cordoned by this run", self.node)
+    }
+
+    fn requests(&self) -> Vec<String> {
+        vec![format!("PATCH /api/v1/nodes/{} merge {{\"spec\":{{\"unschedulable\":null}}}}", self.node)]
     }
 
     async fn run(self, cx: ActivityContext<Cluster>) -> Result<NodeUncordoned, ActivityError> {

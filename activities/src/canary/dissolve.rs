@@ -1,16 +1,16 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use windlass_engine::{Activity, ActivityContext, ActivityError, ActivityName, Effect};
 
-use super::form::{check_same, not_moved};
-use super::wave::{CanaryNode, OWNER, Wave, owner_of};
-use crate::cluster::{Cluster, Patch, Query};
-use crate::condition::{Reason, Verdict, configuring};
+use super::form::{check_same, labelled, not_moved};
+use super::wave::{CanaryNode, OWNER, Wave, collection, owner_of};
+use crate::cluster::{Cluster, Query};
+use crate::condition::{Reason, Verdict, configuring, not_ready};
 use crate::ids::{NodeName, PoolName, RenderedConfig};
 use crate::machine_health::changed_meanwhile;
-use crate::snapshot::Snapshot;
+use crate::requests::patch_line;
+use crate::snapshot::{Snapshot, membership};
 use crate::views::{MachineConfigPool, Node, View as _};
 use crate::wait::{Wait, wait_for};
 
@@ -63,15 +63,14 @@ async fn look(cluster: &Cluster, wave: &Wave, owner: &str) -> Result<WaveState, 
 }
 
 fn judge(pools: &[MachineConfigPool], nodes: &[Node], wave: &Wave, owner: &str) -> WaveState {
-    let named = |name: &PoolName| pools.iter().find(|pool| pool.name() == name.as_str());
     let inside: Vec<&Node> = nodes.iter().filter(|node| node.has_label(&wave.label)).collect();
     let current = Wave { nodes: inside.iter().map(|node| as_it_is(node)).collect(), ..wave.clone() };
-    let Some(pool) = named(&wave.pool) else {
+    let Some(pool) = pools.iter().find(|pool| pool.name() == wave.pool.as_str()) else {
         // Without the pool the label puts its bearer nowhere, and goes without effect.
         return if inside.is_empty() { WaveState::Gone } else { WaveState::Movable { uid: None, wave: current } };
     };
     let why = match pool.annotation(OWNER) {
-        Some(by) if by == owner => stays(pool, named(&wave.source), &inside, wave),
+        Some(by) if by == owner => stays(pool, &inside, wave, pools, nodes),
         Some(_) | None => return WaveState::Owed { why: format!("pool {} is no longer this run's own", wave.pool) },
     };
     match why {
@@ -86,11 +85,13 @@ fn as_it_is(node: &Node) -> CanaryNode {
 }
 
 /// Why the nodes of a wave must stay where they are, if they must.
-fn stays(pool: &MachineConfigPool, source: Option<&MachineConfigPool>, inside: &[&Node], wave: &Wave) -> Option<String> {
+fn stays(pool: &MachineConfigPool, inside: &[&Node], wave: &Wave, pools: &[MachineConfigPool], nodes: &[Node]) -> Option<String> {
     if inside.is_empty() {
         return None;
     }
-    let Some(source) = source else { return Some(format!("pool {} no longer exists", wave.source)) };
+    let Some(source) = pools.iter().find(|pool| pool.name() == wave.source.as_str()) else {
+        return Some(format!("pool {} no longer exists", wave.source));
+    };
     let own: BTreeSet<&str> = wave.nodes.iter().map(|node| node.name.as_str()).collect();
     if let Some(stray) = inside.iter().find(|node| !own.contains(node.name())) {
         return Some(format!("node {} is in pool {} and not of the wave", stray.name(), wave.pool));
@@ -102,13 +103,36 @@ fn stays(pool: &MachineConfigPool, source: Option<&MachineConfigPool>, inside: &
     if let Err(differs) = check_same(pool, source) {
         return Some(differs);
     }
-    let target = &pool.spec.configuration.name;
-    let unsettled = inside.iter().find_map(|node| {
+    unsettled(inside, &pool.spec.configuration.name).or_else(|| full(source, nodes, pools))
+}
+
+fn unsettled(inside: &[&Node], target: &str) -> Option<String> {
+    let reason = inside.iter().find_map(|node| {
         let behind =
             || Reason::waiting(format!("node {}", node.name()), format!("is at {}, not {target}", node.current_config()));
-        configuring(node).or_else(|| (node.current_config() != target).then(behind))
+        let cordoned = || Reason::waiting(format!("node {}", node.name()), "is cordoned, and no pool takes a cordoned node");
+        let trouble = not_ready(node).or_else(|| configuring(node));
+        let trouble = trouble.or_else(|| (node.current_config() != target).then(behind));
+        trouble.or_else(|| node.spec.unschedulable.then(cordoned))
     });
-    unsettled.map(|reason| reason.to_string())
+    reason.map(|reason| reason.to_string())
+}
+
+/// Nodes that are cordoned or not ready use up what a pool may have down at once, and then it takes no other node.
+fn full(source: &MachineConfigPool, nodes: &[Node], pools: &[MachineConfigPool]) -> Option<String> {
+    let is_in = |node: &&Node| membership(node, pools.iter()).is_some_and(|pool| pool.name() == source.name());
+    let members: Vec<&Node> = nodes.iter().filter(is_in).collect();
+    let away: Vec<&str> =
+        members.iter().filter(|node| node.spec.unschedulable || not_ready(node).is_some()).map(|node| node.name()).collect();
+    let allowed = source.at_once(members.len());
+    (away.len() >= allowed).then(|| {
+        let pool = source.name();
+        format!(
+            "pool {pool} takes no node while {} of it are cordoned or not ready, of {allowed} at once: {}",
+            away.len(),
+            away.join(", ")
+        )
+    })
 }
 
 /// Takes the label off the nodes of a wave, if that reboots none of them.
@@ -135,6 +159,10 @@ impl Activity for UnlabelWave {
         format!("take the label {} off {} nodes", self.wave.label, self.wave.nodes.len())
     }
 
+    fn requests(&self) -> Vec<String> {
+        self.wave.nodes.iter().map(|node| patch_line::<Node>(None, node.name.as_str(), &labelled(&self.wave, false))).collect()
+    }
+
     async fn run(self, cx: ActivityContext<Cluster>) -> Result<WaveUnlabelled, ActivityError> {
         let mut nodes = Vec::new();
         match look(cx.world(), &self.wave, &owner_of(cx.attempt().run)).await? {
@@ -142,7 +170,7 @@ impl Activity for UnlabelWave {
             WaveState::Owed { why } => return Err(ActivityError::permanent("would-reboot", why)),
             WaveState::Movable { wave, .. } => {
                 for node in wave.nodes {
-                    let patch = Patch::Merge(json!({"metadata": {"labels": {&wave.label: null}}}));
+                    let patch = labelled(&self.wave, false);
                     match cx.world().patch::<Node>(None, node.name.as_str(), &patch).await {
                         Err(error) if error.is_not_found() => {}
                         outcome => drop(outcome?),
@@ -224,6 +252,10 @@ impl Activity for DeleteWavePool {
 
     fn summary(&self) -> String {
         format!("delete the empty pool {}", self.pool)
+    }
+
+    fn requests(&self) -> Vec<String> {
+        vec![format!("DELETE {}/{}", collection(), self.pool)]
     }
 
     async fn run(self, cx: ActivityContext<Cluster>) -> Result<WavePoolDeleted, ActivityError> {

@@ -2,10 +2,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use windlass_engine::{Activity, ActivityContext, ActivityError, ActivityName, Effect, FailureKind};
+use windlass_engine::{Activity, ActivityContext, ActivityError, ActivityName, Effect};
 
 use crate::cluster::{Cluster, Query};
 use crate::drain::explain_blocked_drain;
+use crate::error::{CallError, Failure};
 use crate::ids::NodeName;
 use crate::views::{Node, Pod, View as _};
 
@@ -41,6 +42,10 @@ impl Activity for DrainNode {
 
     fn summary(&self) -> String {
         format!("evict the pods of node {} as their budgets allow", self.node)
+    }
+
+    fn requests(&self) -> Vec<String> {
+        vec![format!("POST /api/v1/namespaces/…/pods/…/eviction for each pod of node {}, with the pod's uid", self.node)]
     }
 
     async fn run(self, cx: ActivityContext<Cluster>) -> Result<NodeDrained, ActivityError> {
@@ -95,9 +100,19 @@ async fn evict(cluster: &Cluster, pod: &Pod) -> Result<bool, ActivityError> {
         Ok(()) => Ok(true),
         // Gone, or its successor has its name.
         Err(error) if error.is_not_found() || error.is_precondition() => Ok(false),
-        Err(error) => {
-            let error = ActivityError::from(error);
-            if error.kind == FailureKind::Permanent { Err(error) } else { Ok(false) }
+        Err(error) if is_held(&error) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether a budget stands in the way; with two of them on one pod the server says so with an internal error.
+fn is_held(error: &CallError) -> bool {
+    match &error.failure {
+        Failure::Answered { status, .. } => {
+            status.code == 429 || (status.code == 500 && status.message.contains("PodDisruptionBudget"))
+        }
+        Failure::NotSent(_) | Failure::Lost(_) | Failure::TimedOut(_) | Failure::NoCredentials(_) | Failure::Unreadable(_) => {
+            false
         }
     }
 }

@@ -6,6 +6,7 @@ use super::wave::Wave;
 use crate::cluster::{Cluster, Patch};
 use crate::condition::{Reason, Verdict, configuring, pool_rolled_out, pool_troubles};
 use crate::ids::{NodeName, PoolName};
+use crate::requests::patch_line;
 use crate::snapshot::{Snapshot, membership};
 use crate::views::{MachineConfigPool, Node, View as _};
 use crate::wait::{Wait, wait_for};
@@ -103,6 +104,10 @@ impl Activity for LabelWave {
         format!("label {} nodes {}", self.wave.nodes.len(), self.wave.label)
     }
 
+    fn requests(&self) -> Vec<String> {
+        self.wave.nodes.iter().map(|node| patch_line::<Node>(None, node.name.as_str(), &labelled(&self.wave, true))).collect()
+    }
+
     async fn run(self, cx: ActivityContext<Cluster>) -> Result<WaveLabelled, ActivityError> {
         let wave = &self.wave;
         let mut outcome = WaveLabelled { labelled: Vec::new(), already: Vec::new() };
@@ -116,12 +121,16 @@ impl Activity for LabelWave {
                 let message = format!("node {} has rebooted since it was chosen; look why, then start again", chosen.name);
                 return Err(ActivityError::permanent("rebooted", message));
             }
-            let patch = Patch::Merge(json!({"metadata": {"labels": {&wave.label: ""}}}));
-            cx.world().patch::<Node>(None, chosen.name.as_str(), &patch).await?;
+            cx.world().patch::<Node>(None, chosen.name.as_str(), &labelled(wave, true)).await?;
             outcome.labelled.push(chosen.name.clone());
         }
         Ok(outcome)
     }
+}
+
+/// Puts a node into the pool of a wave, or takes it out.
+pub(super) fn labelled(wave: &Wave, inside: bool) -> Patch {
+    Patch::Merge(json!({"metadata": {"labels": {&wave.label: inside.then_some("")}}}))
 }
 
 /// Waits until the nodes of a wave are in its pool, and fails for good if one of them rebooted for it.

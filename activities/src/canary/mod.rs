@@ -5,6 +5,7 @@
 //! and [`LabelWave`] move them, [`UnlabelWave`] and [`DeleteWavePool`] move them back, in the one order that leaves no node with a
 //! configuration that was deleted. docs/canary.md has the whole of it.
 
+mod capacity;
 mod choose;
 mod cordon;
 mod dissolve;

@@ -9,7 +9,7 @@ use super::wave::{CanaryNode, Wave};
 use crate::condition::{configuring, not_ready, pool_troubles};
 use crate::ids::{NodeName, RenderedConfig};
 use crate::snapshot::membership;
-use crate::views::{MachineConfigPool, Node, View as _};
+use crate::views::{MachineConfigPool, Node, View};
 
 const ZONE: &str = "topology.kubernetes.io/zone";
 const MACHINE_TYPE: &str = "node.kubernetes.io/instance-type";
@@ -73,7 +73,7 @@ struct Choice<'a> {
 
 impl<'a> Choice<'a> {
     fn new(spec: &'a CanarySpec, pools: &'a [MachineConfigPool], nodes: &'a [Node]) -> Self {
-        let pool_of = |node: &Node| membership(node, pools.iter()).map(|pool| pool.name());
+        let pool_of = |node: &Node| membership(node, pools.iter()).map(View::name);
         let all: BTreeMap<_, _> = nodes.iter().map(|node| (node.name(), (node, pool_of(node)))).collect();
         let own = all.iter().filter(|(_, (_, pool))| *pool == Some(spec.pool.as_str()));
         let members = own.map(|(name, (node, _))| (*name, *node)).collect();
@@ -104,12 +104,11 @@ impl<'a> Choice<'a> {
         let selected: Vec<(&str, &Node)> = self.members.iter().map(|(name, node)| (*name, *node)).collect();
         let mut count = 0;
         for (name, node) in selected.into_iter().filter(|(_, node)| parsed.selects(node.metadata.labels.as_ref())) {
-            match unfit(node) {
-                Some(why) => self.evidence.push(format!("wave {}: node {name} is left out: it {why}", wave.name)),
-                None => {
-                    count += 1;
-                    self.take(wave, name);
-                }
+            if let Some(why) = unfit(node) {
+                self.evidence.push(format!("wave {}: node {name} is left out: it {why}", wave.name));
+            } else {
+                count += 1;
+                self.take(wave, name);
             }
         }
         if count == 0 {

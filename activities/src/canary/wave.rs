@@ -47,6 +47,14 @@ impl Wave {
         format!("node-role.kubernetes.io/{pool}")
     }
 
+    /// How many of its nodes may be down at once: as the operator reckons, at least one.
+    pub(super) fn at_once(&self) -> usize {
+        let Some(limit) = &self.max_unavailable else { return 1 };
+        let share = limit.strip_suffix('%').and_then(|share| share.parse::<usize>().ok());
+        let count = share.map_or_else(|| limit.parse().unwrap_or(1), |share| self.nodes.len() * share / 100);
+        count.clamp(1, self.nodes.len().max(1))
+    }
+
     /// How a person gives the wave's nodes back.
     pub fn by_hand(&self) -> String {
         let nodes: Vec<&str> = self.nodes.iter().map(|node| node.name.as_str()).collect();
@@ -122,6 +130,11 @@ impl Activity for CreateWavePool {
         format!("create pool {} for {} nodes", self.wave.pool, self.wave.nodes.len())
     }
 
+    fn requests(&self) -> Vec<String> {
+        let spec = &self.wave.manifest("")["spec"];
+        vec![format!("POST {} {{\"metadata\":{{\"name\":\"{}\"}},\"spec\":{spec}}}", collection(), self.wave.pool)]
+    }
+
     async fn run(self, cx: ActivityContext<Cluster>) -> Result<WavePool, ActivityError> {
         let owner = owner_of(cx.attempt().run);
         let pool = self.wave.pool.clone();
@@ -133,6 +146,11 @@ impl Activity for CreateWavePool {
         let made: MachineConfigPool = cx.world().create(None, &self.wave.manifest(&owner)).await?;
         Ok(WavePool { pool, uid: made.uid_text().to_owned(), already: false })
     }
+}
+
+/// Where pools are served.
+pub(super) fn collection() -> String {
+    <MachineConfigPool as kube::Resource>::url_path(&(), None)
 }
 
 /// Whether a pool that is there is the one that this run makes.

@@ -5,6 +5,6 @@ mod place;
 mod predict;
 
 pub use blocked::{BlockedDrain, HeldPods, blocked, explain_blocked_drain};
-pub(crate) use place::Lack;
+pub(crate) use place::{Lack, Places};
 pub(crate) use predict::homeless;
 pub use predict::{BlockCause, Blocker, PredictedDrain, predict};

@@ -76,10 +76,7 @@ fn nodes_that_should_not_move_are_passed_over_or_refused() {
     check("canary=topology.kubernetes.io/zone=a", Ok("canary: 3"));
     check("canary=gpu=yes", Err("wave canary: gpu=yes selects no usable node of pool worker"));
     check("a=worker-1,b=topology.kubernetes.io/zone=b", Err("node worker-1 is in both wave a and wave b"));
-    check(
-        "canary=100%",
-        Err("wave canary: 100% of pool worker are 6 nodes, and 5 are left that can be used (worker-0 cannot)"),
-    );
+    check("canary=100%", Err("wave canary: 100% of pool worker are 6 nodes, and 5 are left that can be used (worker-0 cannot)"));
 }
 
 #[test]
@@ -118,7 +115,9 @@ fn nodes_of_another_custom_pool_and_taken_names_are_refused() {
     infra.metadata.name = Some("workerpool-canary".to_owned());
     infra.spec.node_selector.get_or_insert_default().match_labels = [("infra".to_owned(), String::new())].into();
     std::sync::Arc::make_mut(&mut snapshot.pools).insert("workerpool-canary".to_owned(), std::sync::Arc::new(infra));
-    change(&mut snapshot, "worker-1", |node| drop(node.metadata.labels.get_or_insert_default().insert("infra".to_owned(), String::new())));
+    change(&mut snapshot, "worker-1", |node| {
+        drop(node.metadata.labels.get_or_insert_default().insert("infra".to_owned(), String::new()));
+    });
     assert_eq!(
         outcome(&snapshot, "canary=worker-1").unwrap_err(),
         "pool workerpool-canary exists already; give wave canary another name, or delete the pool; \

@@ -44,8 +44,8 @@ const READ_SIGNERS: [Permission; 2] = [
     within("openshift-kube-controller-manager-operator", "get", "", "secrets"),
 ];
 
-/// What the shared watches need, and a look at a drain that does not end.
-pub(crate) const WAIT: [Permission; 11] = [
+/// What the shared watches need, and a look at a drain that does not end and at machines that are being deleted.
+pub(crate) const WAIT: [Permission; 12] = [
     READ_VERSION,
     on("list", CONFIG, "clusterversions"),
     on("watch", CONFIG, "clusterversions"),
@@ -57,6 +57,7 @@ pub(crate) const WAIT: [Permission; 11] = [
     on("watch", "", "nodes"),
     on("list", "", "pods"),
     on("list", "policy", "poddisruptionbudgets"),
+    within(MACHINES, "list", MACHINE, "machines"),
 ];
 
 const PREFLIGHT: [Permission; 12] = [

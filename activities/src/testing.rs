@@ -295,3 +295,4 @@ pub(crate) fn run() -> RunId {
 pub(crate) const VERSIONS: &str = "/apis/config.openshift.io/v1/clusterversions";
 pub(crate) const OPERATORS: &str = "/apis/config.openshift.io/v1/clusteroperators";
 pub(crate) const POOLS: &str = "/apis/machineconfiguration.openshift.io/v1/machineconfigpools";
+pub(crate) const NODES: &str = "/api/v1/nodes";

@@ -1,21 +1,23 @@
 //! Waiting for a condition: woken by changes, never by a clock alone, and always able to say why not yet.
 
-use std::collections::BTreeMap;
+mod drains;
+mod machines;
+mod reporter;
+
 use std::time::Duration;
 
 use windlass_engine::{ActivityContext, ActivityError, Timestamp};
 
 use crate::cluster::Cluster;
-use crate::condition::{Concern, Verdict};
-use crate::drain::explain_blocked_drain;
-use crate::ids::NodeName;
+use crate::condition::Verdict;
 use crate::snapshot::{ApiState, Snapshot};
+use reporter::Reporter;
 
 /// How long nothing may change before the condition is judged again all the same: thresholds pass in silence.
 const SAFETY_CHECK: Duration = Duration::from_secs(60);
 
-/// How often the pods and budgets of a blocked drain are looked at; each look is some paged lists.
-const DRAIN_LOOK: Duration = Duration::from_secs(5 * 60);
+/// How soon at the earliest the condition is judged again though nothing changed.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// How a wait is to be done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,13 +69,14 @@ pub async fn wait_for(
                 samples = Samples::default();
                 reporter.say(state);
             }
-            Followed::Yes => match judge(&snapshot) {
-                Verdict::Failed { code, message } => return Err(ActivityError::permanent(code, message)),
-                verdict @ Verdict::NotYet { .. } => {
+            Followed::Yes => match (judge(&snapshot), reporter.compare(&snapshot)) {
+                (Verdict::Failed { code, message }, _) => return Err(ActivityError::permanent(code, message)),
+                (verdict @ Verdict::NotYet { .. }, noticed) => {
                     samples = Samples::default();
-                    reporter.explain(&verdict).await;
+                    reporter.explain(&verdict, noticed, &snapshot).await;
+                    pause = reporter.pause(&snapshot).unwrap_or(pause).clamp(SHORTEST_PAUSE, pause);
                 }
-                Verdict::Met { evidence } => {
+                (Verdict::Met { evidence }, _) => {
                     if samples.count(&wait, cx.now()) {
                         return Ok(Seen { evidence, snapshot });
                     }
@@ -136,58 +139,6 @@ impl Samples {
             self.last = Some(now);
         }
         self.taken >= wait.samples
-    }
-}
-
-/// Says what is waited for when that changes, and now and then all the same, so that the attempt counts as alive.
-struct Reporter<'a> {
-    cx: &'a ActivityContext<Cluster>,
-    said: String,
-    drains: BTreeMap<NodeName, (Timestamp, String)>,
-}
-
-impl<'a> Reporter<'a> {
-    fn new(cx: &'a ActivityContext<Cluster>) -> Self {
-        Self { cx, said: String::new(), drains: BTreeMap::new() }
-    }
-
-    fn say(&mut self, text: String) {
-        if self.said != text {
-            self.cx.progress(text.clone());
-            self.said = text;
-        }
-    }
-
-    fn beat(&self) {
-        if !self.said.is_empty() {
-            self.cx.progress(self.said.clone());
-        }
-    }
-
-    async fn explain(&mut self, verdict: &Verdict) {
-        let mut text = verdict.to_string();
-        for reason in verdict.reasons() {
-            if let Concern::BlockedDrain(node) = &reason.concern {
-                text = format!("{text}; {}", self.blocked(node).await);
-            }
-        }
-        self.say(text);
-    }
-
-    async fn blocked(&mut self, node: &NodeName) -> String {
-        let now = self.cx.now();
-        if let Some((at, text)) = self.drains.get(node)
-            && now.since(*at) < DRAIN_LOOK
-        {
-            return text.clone();
-        }
-        let text = match explain_blocked_drain(self.cx.world(), node).await {
-            Ok(blocked) => blocked.to_string(),
-            // The wait goes on without the explanation; the next look may bring it.
-            Err(error) => format!("what blocks node {node} could not be read: {error}"),
-        };
-        self.drains.insert(node.clone(), (now, text.clone()));
-        text
     }
 }
 

@@ -4,14 +4,18 @@
 //! generation are compared first. Sources: the ClusterVersion, ClusterOperator and MachineConfigPool APIs, and the
 //! thresholds of `oc adm upgrade status`.
 
+mod asides;
 mod control_plane;
+mod evictions;
 mod nodes;
 mod operators;
 mod pools;
 mod updates;
 mod verdict;
 
+pub use asides::{Asides, merged};
 pub use control_plane::control_plane_done;
+pub use evictions::{Evictions, evictions, namespaces_left};
 pub(crate) use nodes::{configuring, not_ready};
 pub use nodes::{drains_blocked, nodes_healthy};
 pub use operators::{operator_troubles, operators_healthy};

@@ -51,7 +51,10 @@ pub(crate) fn configuring(node: &Node) -> Option<Reason> {
         "Done" if current == desired => None,
         "Done" => Some(Reason::waiting(subject(node), format!("has not begun to move from {current} to {desired}"))),
         "Rebooting" => Some(Reason::waiting(subject(node), format!("is rebooting into {desired}"))),
-        "Working" if node.is_draining() => Some(Reason::waiting(subject(node), "is being drained").since(node.cordoned_at())),
+        "Working" if node.is_draining() => {
+            let drained = Reason::waiting(subject(node), "is being drained").since(node.cordoned_at());
+            Some(drained.graded(Concern::Draining(NodeName::new(node.name()))))
+        }
         "" => Some(Reason::waiting(subject(node), "is not managed by a machine-config daemon yet")),
         state => Some(Reason::waiting(subject(node), format!("is moving to {desired} ({})", state.to_lowercase()))),
     }

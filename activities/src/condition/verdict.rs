@@ -48,8 +48,22 @@ pub enum Concern {
     BlockedDrain(NodeName),
     /// It takes longer than it should.
     Slow,
+    /// Not what is expected, and in nobody's way.
+    Odd,
+    /// A node is being drained; what is left on it may be looked at.
+    Draining(NodeName),
     /// It takes its time.
     Waiting,
+}
+
+impl Concern {
+    /// The node whose drain it is about.
+    pub fn drained(&self) -> Option<&NodeName> {
+        match self {
+            Self::BlockedDrain(node) | Self::Draining(node) => Some(node),
+            Self::Broken | Self::Slow | Self::Odd | Self::Waiting => None,
+        }
+    }
 }
 
 impl Reason {
@@ -78,7 +92,8 @@ impl fmt::Display for Reason {
         let mark = match self.concern {
             Concern::Broken | Concern::BlockedDrain(_) => "!! ",
             Concern::Slow => "slow: ",
-            Concern::Waiting => "",
+            Concern::Odd => "note: ",
+            Concern::Draining(_) | Concern::Waiting => "",
         };
         write!(f, "{mark}{} {}", self.subject, self.what)?;
         self.since.iter().try_for_each(|since| write!(f, " (since {})", since.to_datetime().format("%Y-%m-%d %H:%M:%SZ")))

@@ -154,7 +154,7 @@ pub(super) async fn absent<'a>(
 
 /// What a look for a secret brought.
 enum Found {
-    There(TlsSecret),
+    There(Box<TlsSecret>),
     Absent,
     /// The login may not look; most should not, and what can't be seen is not called missing.
     Hidden,
@@ -163,7 +163,7 @@ enum Found {
 /// Looks for a secret, metadata only.
 async fn look_up(cluster: &Cluster, namespace: &str, name: &str) -> Result<Found, ActivityError> {
     match cluster.get_metadata::<TlsSecret>(Some(namespace), name).await {
-        Ok(found) => Ok(found.map_or(Found::Absent, Found::There)),
+        Ok(found) => Ok(found.map_or(Found::Absent, |secret| Found::There(Box::new(secret)))),
         Err(error) if error.is_forbidden() => Ok(Found::Hidden),
         Err(error) => Err(error.into()),
     }
@@ -226,7 +226,7 @@ mod tests {
             authentication: serde_json::from_value(json!({"spec": {"serviceAccountIssuer": issuer}})).unwrap(),
             operator: None,
             root: root.map_or(Found::Absent, |mode| {
-                Found::There(serde_json::from_value(json!({"metadata": {"annotations": {ROOT_MODE: mode}}})).unwrap())
+                Found::There(Box::new(serde_json::from_value(json!({"metadata": {"annotations": {ROOT_MODE: mode}}})).unwrap()))
             }),
             root_name,
             platform: platform.to_owned(),

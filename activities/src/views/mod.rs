@@ -37,7 +37,7 @@ pub use mirror::{ContentSourcePolicy, ContentSourceSpec, DigestMirrorSet, Digest
 pub use node::{Node, NodeInfo, NodeSpec, NodeStatus, Taint};
 pub use operator::{ClusterOperator, ClusterOperatorStatus, OperandVersion};
 pub use pod::{Pod, PodSpec, PodStatus};
-pub use pool::{CertificateExpiry, ConfigurationName, MachineConfigPool, PoolSpec, PoolStatus};
+pub use pool::{CertificateExpiry, ConfigurationName, ConfigurationSource, MachineConfigPool, PoolSpec, PoolStatus};
 pub use request_count::{ApiRequestCount, ApiRequestCountStatus, HourlyRequests, NodeRequests, UserRequests};
 pub use scheduling::{
     Affinity, ClaimReference, Container, NodeAffinity, NodeSelector, NodeSelectorTerm, Quantity, Resources, Toleration, Volume,
@@ -128,6 +128,11 @@ pub(crate) use view;
 /// Where objects live, under names that read well in `view!`.
 pub(crate) mod scope {
     pub(crate) use kube::core::{ClusterResourceScope as Cluster, NamespaceResourceScope as Namespaced};
+}
+
+/// A time of an object's metadata.
+pub(crate) fn timestamp(at: &k8s_openapi::apimachinery::pkg::apis::meta::v1::Time) -> windlass_engine::Timestamp {
+    windlass_engine::Timestamp::from_micros(at.0.as_microsecond())
 }
 
 /// Reads `null` as the default: several of these APIs send it for an empty list.

@@ -112,6 +112,11 @@ impl Node {
         self.mco("desiredDrain").starts_with("drain-")
     }
 
+    /// Whether the operator still has to drain the node or to let it go.
+    pub fn has_open_drain_wish(&self) -> bool {
+        self.mco("desiredDrain") != self.mco("lastAppliedDrain")
+    }
+
     /// When the node was cordoned, if the taint tells.
     pub fn cordoned_at(&self) -> Option<Timestamp> {
         let taint = self.spec.taints.iter().find(|taint| taint.key == "node.kubernetes.io/unschedulable")?;

@@ -36,12 +36,23 @@ pub struct PoolSpec {
     pub configuration: ConfigurationName,
 }
 
-/// Names a rendered configuration; the sources it was rendered from are not modelled.
+/// Names a rendered configuration.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ConfigurationName {
     /// `rendered-<pool>-<hash>`; empty before the first rendering.
     #[serde(deserialize_with = "super::nullable")]
+    pub name: String,
+    /// What it was rendered from, by name.
+    #[serde(deserialize_with = "super::nullable", skip_serializing_if = "Vec::is_empty")]
+    pub source: Vec<ConfigurationSource>,
+}
+
+/// Names a source of a rendered configuration.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ConfigurationSource {
+    /// `99-worker-ssh`.
     pub name: String,
 }
 

@@ -5,7 +5,7 @@ use windlass_engine::Activity as _;
 
 use super::*;
 use crate::condition::operators_healthy;
-use crate::testing::{Fault, OPERATORS, Said, Server, attempt};
+use crate::testing::{Fault, NODES, OPERATORS, Said, Server, attempt};
 
 /// Waits for healthy operators on a server whose `dns` is degraded, while `script` happens to it.
 async fn check(wait: Wait, script: impl AsyncFnOnce(&Server), expect: Result<&str, &str>, expect_said: &[&str]) -> Duration {
@@ -160,4 +160,48 @@ async fn the_picture_before_our_own_write_is_not_judged() {
         verdict
     });
     assert_eq!(paused.await.unwrap().evidence, "pool worker is paused");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_blocks_a_drain_is_told_within_a_minute_and_looked_at_politely() {
+    let server = Server::healthy();
+    let pod = json!({
+        "metadata": {"name": "cart-1", "namespace": "shop", "labels": {"app": "cart"}},
+        "spec": {"nodeName": "worker-0"}, "status": {"phase": "Running"},
+    });
+    let mut pod: crate::views::Pod = serde_json::from_value(pod).unwrap();
+    let budget = json!({
+        "metadata": {"name": "cart", "namespace": "shop"}, "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "cart"}}},
+        "status": {"disruptionsAllowed": 0, "currentHealthy": 1, "desiredHealthy": 1, "expectedPods": 1},
+    });
+    server.put(&serde_json::from_value::<crate::views::Budget>(budget).unwrap());
+    // The server of these tests has one path for all pods, as a list over namespaces has.
+    pod.metadata.namespace = None;
+    server.put(&pod);
+    server.edit("/api/v1/pods", "cart-1", |pod| pod["metadata"]["namespace"] = json!("shop"));
+    let annotations = [("state", "Working"), ("desiredDrain", "drain-r1"), ("desiredConfig", "rendered-worker-r1")];
+    server.edit(NODES, "worker-0", |node| {
+        node["spec"]["unschedulable"] = json!(true);
+        for (key, value) in annotations {
+            node["metadata"]["annotations"][format!("machineconfiguration.openshift.io/{key}")] = json!(value);
+        }
+    });
+    let cluster = server.cluster().await;
+    let (cx, said) = attempt(&cluster);
+    let wait = wait_for(&cx, Wait::default(), |snapshot| crate::condition::pool_rolled_out(snapshot, &"worker".into(), None));
+    let script = async {
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        assert_eq!(texts(&said).pop().unwrap(), "node worker-0 is being drained");
+        tokio::time::sleep(Duration::from_secs(40)).await;
+        let expect = "!! node worker-0 does not drain: 1 pod is left, budget shop/cart (1 healthy, 1 must stay, which lasts until it \
+                      or the number of replicas is changed) allows no disruption of shop/cart-1 (since 2026-03-01 12:00:00Z)";
+        assert_eq!(texts(&said).pop().unwrap(), expect);
+        tokio::time::sleep(Duration::from_secs(60 * 60)).await;
+    };
+    tokio::select! {
+        _ = wait => panic!("the node is not rolled out"),
+        () = script => {}
+    }
+    let looks = server.requests().iter().filter(|request| *request == "GET /api/v1/pods").count();
+    assert!((10..=18).contains(&looks), "{looks} looks in an hour");
 }

@@ -20,6 +20,14 @@ pub struct Placement {
     pub latest_start: Timestamp,
 }
 
+impl Placement {
+    /// Whether the step may begin now: the window is open and the step still ends in it. If not, another window must be found;
+    /// the machine may have been off when this one came.
+    pub fn holds_at(&self, now: Timestamp) -> bool {
+        self.begin_at <= now && now <= self.latest_start
+    }
+}
+
 impl Calendar {
     /// The first moment from `at` on from which `need` fits inside one window.
     pub fn place(&self, at: Timestamp, need: Duration) -> Result<Placement, CalendarError> {

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
-use windlass_activities::windows::{Blackout, Calendar, Window};
+use windlass_activities::windows::{Blackout, Calendar, Placement, Window};
 use windlass_engine::Timestamp;
 
 use crate::words::{self, Lines as _};
@@ -16,16 +16,30 @@ enum Row<'a> {
     Closed(&'a Blackout, usize),
 }
 
-/// The next windows, what blackouts take away between them, and a word if there are none.
-pub(crate) fn text(calendar: &Calendar, now: Timestamp, windows: usize) -> String {
+/// A step that waits for its window.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Planned {
+    /// The step, in a few words.
+    pub(crate) step: String,
+    /// Where it fits.
+    pub(crate) placement: Placement,
+}
+
+/// The next windows with the steps that fall into them, what blackouts take away between them, and a word if there are none.
+/// There are as many as asked for, and more if a step falls into a later one.
+pub(crate) fn text(calendar: &Calendar, now: Timestamp, windows: usize, steps: &[Planned]) -> String {
     let mut text = format!("maintenance windows in the time of {}\n", calendar.zone);
-    let rows = rows(calendar, now, windows);
+    let rows = rows(calendar, now, windows, steps);
     let lines: Vec<[String; 4]> = rows.iter().map(|row| columns(calendar, now, row)).collect();
     let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
     let widths = [width(0), width(1), width(2)];
-    for [when, length, utc, remark] in &lines {
+    for ([when, length, utc, remark], row) in lines.iter().zip(&rows) {
         let line = format!("  {when:<0$}  {length:>1$}  {utc:<2$}  {remark}", widths[0], widths[1], widths[2]);
         text.line(line.trim_end());
+        for Planned { step, placement } in row.planned(steps) {
+            let [from, latest] = [placement.begin_at, placement.latest_start].map(|at| calendar.local(at).format("%a %H:%M"));
+            text.line(format!("      {step}: from {from}, not after {latest}"));
+        }
     }
     if let Err(error) = calendar.first_from(now) {
         text.line(format!("  {error}"));
@@ -33,9 +47,19 @@ pub(crate) fn text(calendar: &Calendar, now: Timestamp, windows: usize) -> Strin
     text
 }
 
-/// The next windows and blackouts, for programs.
-pub(crate) fn value(calendar: &Calendar, now: Timestamp, windows: usize) -> Value {
-    let rows = rows(calendar, now, windows);
+impl Row<'_> {
+    fn planned<'s>(&self, steps: &'s [Planned]) -> impl Iterator<Item = &'s Planned> {
+        let window = match self {
+            Self::Open(window) => Some(*window),
+            Self::Closed(..) => None,
+        };
+        steps.iter().filter(move |planned| window.is_some_and(|window| is_open(window, planned.placement.begin_at)))
+    }
+}
+
+/// The next windows with their steps, and the blackouts, for programs.
+pub(crate) fn value(calendar: &Calendar, now: Timestamp, windows: usize, steps: &[Planned]) -> Value {
+    let rows = rows(calendar, now, windows, steps);
     let open = rows.iter().filter_map(|row| match row {
         Row::Open(window) => Some(json!({
             "begins": words::rfc3339(window.begins),
@@ -44,6 +68,7 @@ pub(crate) fn value(calendar: &Calendar, now: Timestamp, windows: usize) -> Valu
             "local_ends": calendar.local(window.ends).to_rfc3339(),
             "seconds": window.ends.since(window.begins).as_secs(),
             "open": is_open(*window, now),
+            "steps": row.planned(steps).map(planned_value).collect::<Vec<_>>(),
         })),
         Row::Closed(..) => None,
     });
@@ -60,13 +85,19 @@ pub(crate) fn value(calendar: &Calendar, now: Timestamp, windows: usize) -> Valu
     json!({"zone": calendar.zone, "windows": open, "blackouts": closed})
 }
 
-fn rows(calendar: &Calendar, now: Timestamp, windows: usize) -> Vec<Row<'_>> {
+fn planned_value(planned: &Planned) -> Value {
+    let Placement { begin_at, latest_start, .. } = planned.placement;
+    json!({"step": planned.step, "begin_at": words::rfc3339(begin_at), "latest_start": words::rfc3339(latest_start)})
+}
+
+fn rows<'a>(calendar: &'a Calendar, now: Timestamp, windows: usize, steps: &[Planned]) -> Vec<Row<'a>> {
     let (mut rows, mut open) = (Vec::new(), 0);
+    let last = steps.iter().map(|planned| planned.placement.begin_at).max();
     for entry in calendar.agenda(now) {
         match (entry.blackout, rows.last_mut()) {
             (Some(blackout), Some(Row::Closed(last, count))) if *last == blackout => *count += 1,
             (Some(blackout), _) => rows.push(Row::Closed(blackout, 1)),
-            (None, _) if open == windows => break,
+            (None, _) if open >= windows && last.is_none_or(|last| last < entry.window.begins) => break,
             (None, _) => {
                 open += 1;
                 rows.push(Row::Open(entry.window));
@@ -128,7 +159,26 @@ mod tests {
         let windows = ["Sat,Sun 22:00-06:00 Europe/Berlin", "2026-12-22 18:00..2026-12-24 18:00"];
         let blackouts = ["2026-12-24..2027-01-02 year end", "2026-12-13 fair", "2026-12-20"];
         let calendar = calendar(&windows, &blackouts);
-        insta::assert_snapshot!(text(&calendar, at("2026-12-06T01:30:00Z"), 8));
+        insta::assert_snapshot!(text(&calendar, at("2026-12-06T01:30:00Z"), 8, &[]));
+    }
+
+    /// Three pools, one after the other, each in the first window that has room for it.
+    fn planned(calendar: &Calendar, from: &str) -> Vec<Planned> {
+        let mut now = at(from);
+        let place = |(pool, hours): (&str, u64)| {
+            let need = std::time::Duration::from_secs(hours * 3600);
+            let placement = calendar.place(now, need).unwrap();
+            now = placement.begin_at.plus(need);
+            Planned { step: format!("unpause {pool}"), placement }
+        };
+        [("infra", 3), ("canary", 4), ("worker", 5)].map(place).into()
+    }
+
+    #[test]
+    fn steps_in_their_windows() {
+        let calendar = calendar(&["Sat 22:00-06:00 Europe/Berlin"], &["2026-12-12..2026-12-13 fair"]);
+        let now = "2026-12-06T01:30:00Z";
+        insta::assert_snapshot!(text(&calendar, at(now), 2, &planned(&calendar, now)));
     }
 
     #[test]
@@ -142,7 +192,7 @@ mod tests {
             ("Australia/Lord_Howe", "2026-10-01T12:00:00Z"),
             ("Australia/Lord_Howe", "2026-04-02T12:00:00Z"),
         ] {
-            all.push_str(&text(&calendar(&[&format!("Sat 22:00-06:00 {zone}")], &[]), at(now), 2));
+            all.push_str(&text(&calendar(&[&format!("Sat 22:00-06:00 {zone}")], &[]), at(now), 2, &[]));
         }
         insta::assert_snapshot!(all);
     }
@@ -153,14 +203,14 @@ mod tests {
         let frozen = calendar(&["2026-12-25 22:00..2026-12-26 06:00 Europe/Berlin"], &["2026-12-24..2027-01-02 year end"]);
         let always = calendar(&["daily 00:00-24:00 UTC"], &[]);
         let now = at("2026-12-07T12:00:00Z");
-        let all = [&over, &frozen, &always].map(|calendar| text(calendar, now, 4)).concat();
+        let all = [&over, &frozen, &always].map(|calendar| text(calendar, now, 4, &[])).concat();
         insta::assert_snapshot!(all);
     }
 
     #[test]
     fn for_programs() {
         let calendar = calendar(&["Sat 22:00-06:00 Europe/Berlin"], &["2026-12-12 fair"]);
-        let value = value(&calendar, at("2026-12-06T01:30:00Z"), 2);
+        let value = value(&calendar, at("2026-12-06T01:30:00Z"), 2, &planned(&calendar, "2026-12-06T01:30:00Z"));
         insta::assert_snapshot!(serde_json::to_string_pretty(&value).unwrap());
     }
 }

@@ -172,6 +172,12 @@ fn a_step_goes_where_it_fits() {
     check("2026-11-29T01:00", 8, "2026-12-05T22:00", "2026-12-05T22:00");
     check("2026-11-25T22:00", 0, "2026-11-28T22:00", "2026-11-29T06:00");
     assert_eq!(calendar.longest(at("2026-11-23T12:00")), hours(8));
+    let placed = calendar.place(at("2026-11-23T12:00"), hours(1)).unwrap();
+    let holds = |now: &str, expect: bool| assert_eq!(placed.holds_at(at(now)), expect, "{now}");
+    holds("2026-11-25T19:59", false);
+    holds("2026-11-25T20:00", true);
+    holds("2026-11-25T21:00", true);
+    holds("2026-11-25T21:01", false);
 }
 
 #[test]

@@ -140,8 +140,9 @@ fn prepare(journal: &mut DiskJournal, books: &Books, run: &OpenRun, args: &Args,
     if !args.yes {
         return Ok(());
     }
+    let plan = plan_of(books, run.run).map(|plan| plan.digest);
     for gate in undecided_gates(books, run.run) {
-        tell(What::Approve { gate, in_advance: true, seen: None, plan: None })?;
+        tell(What::Approve { gate, in_advance: true, seen: None, plan: plan.clone() })?;
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use windlass_engine::Timestamp;
 use windlass_engine::view::{RunStatus, StepKind, StepState, StepView};
 
 use crate::live::board::Board;
+use crate::render::logbook;
 use crate::ui::Ui;
 use crate::words;
 
@@ -83,6 +84,7 @@ fn header(board: &Board, now: Timestamp, canvas: &Canvas) -> Vec<String> {
     let said = match status {
         RunStatus::Running => board.status.clone(),
         RunStatus::Waiting => Some("waiting".to_owned()),
+        RunStatus::Parked if state.paused.is_some() => logbook::standstill(state),
         RunStatus::Parked | RunStatus::Completed | RunStatus::Failed | RunStatus::Cancelled => Some(status.to_string()),
     };
     let cancelling = if state.cancelling && !status.is_end() { "being cancelled: " } else { "" };

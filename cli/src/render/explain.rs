@@ -1,9 +1,9 @@
 //! Why a run does not move, with the evidence and the ways on.
 
 use windlass_engine::RunEnd;
-use windlass_engine::view::{RunStatus, StepKind, StepState, StepView};
+use windlass_engine::view::{GateView, RunStatus, StepKind, StepState, StepView};
 
-use crate::render::status::Standing;
+use crate::render::status::{Standing, decided};
 use crate::render::{options, parked};
 use crate::words::{self, Lines as _};
 
@@ -51,7 +51,8 @@ pub(crate) fn explain(standing: &Standing<'_>) -> Answer {
     if view.status() == RunStatus::Waiting && !gates.is_empty() {
         return at_gates(standing);
     }
-    let evidence: Vec<String> = view.current().flat_map(|step| standing.step(step)).collect();
+    let steps = view.current().flat_map(|step| standing.step(step));
+    let evidence: Vec<String> = steps.chain(decisions(standing)).collect();
     let options = options::of_run(standing);
     if standing.worker.is_none() {
         let last = words::moment(view.state.last_at);
@@ -94,12 +95,19 @@ fn at_gates(standing: &Standing<'_>) -> Answer {
         options.push(format!("windlass approve {run} {} --digest {} --reason '…'", gate.name, gate.digest()));
         options.push(format!("windlass reject {run} {} --reason '…'", gate.name));
     }
+    evidence.extend(decisions(standing));
     let deadlines = standing.view.current().filter(|step| matches!(step.kind, StepKind::Timer { .. }));
     evidence.extend(deadlines.flat_map(|step| standing.step(step)));
     if standing.worker.is_none() {
         options.push(format!("windlass resume {run}    afterwards: no worker drives the run now"));
     }
     Answer { headline: format!("Run {run} waits for a person at gate {}.", names.join(", ")), evidence, options }
+}
+
+/// Who let the run come so far.
+fn decisions(standing: &Standing<'_>) -> impl Iterator<Item = String> {
+    let decision = |gate: &GateView| gate.decision.as_ref().map(|decision| format!("gate {}", decided(gate, decision)));
+    standing.view.gates.iter().filter_map(decision)
 }
 
 fn ended(standing: &Standing<'_>, end: &RunEnd) -> Answer {

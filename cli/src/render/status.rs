@@ -4,7 +4,7 @@ use console::Style;
 use serde::Serialize;
 use serde_json::{Value, json};
 use windlass_engine::journal::LockOwner;
-use windlass_engine::view::{GateView, RunStatus, RunView, StepKind, StepState, StepView};
+use windlass_engine::view::{Decision, GateView, RunStatus, RunView, StepKind, StepState, StepView};
 use windlass_engine::{Progress, Registry, RunEnd, Timestamp};
 
 use crate::render::list::{Row, ago};
@@ -242,12 +242,7 @@ impl Standing<'_> {
                     lines.extend(gate.text.lines().map(|line| format!("  {line}")));
                     lines.push(format!("  windlass approve {run} {} --digest {} --reason '…'", gate.name, gate.digest()));
                 }
-                (Some(decision), _) => {
-                    let verb = if decision.approved { "approved" } else { "rejected" };
-                    let why = decision.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
-                    let bound = logbook::bound_to(decision.seen.as_deref(), decision.plan.as_deref());
-                    lines.push(format!("{}: {verb} by {} at {}{bound}{why}", gate.name, decision.by, words::moment(decision.at)));
-                }
+                (Some(decision), _) => lines.push(decided(gate, decision)),
                 (None, None) => {}
             }
         }
@@ -260,6 +255,14 @@ impl Standing<'_> {
         };
         self.view.state.held.iter().map(line).collect()
     }
+}
+
+/// What a person decided at a gate, who it was, and what the decision holds for.
+pub(crate) fn decided(gate: &GateView, decision: &Decision) -> String {
+    let verb = if decision.approved { "approved" } else { "rejected" };
+    let why = decision.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+    let bound = logbook::bound_to(decision.seen.as_deref(), decision.plan.as_deref());
+    format!("{}: {verb} by {} at {}{bound}{why}", gate.name, decision.by, words::moment(decision.at))
 }
 
 fn gate_object(gate: &GateView) -> Value {

@@ -22,8 +22,8 @@ pub struct Calendar {
     pub blackouts: Vec<Blackout>,
 }
 
-/// A week has 168 hours; more slots than this can't all mean something.
-const SLOTS: usize = 100;
+/// Nobody keeps more than this in mind, and two years of that many hourly ones are still looked through in a second.
+const SLOTS: usize = 30;
 /// One a day for two years, and some.
 const SINGLE: usize = 1000;
 

@@ -72,6 +72,8 @@ fn a_file_that_can_mean_nothing_is_refused() {
     refuse(&once("2026-02-30T06:00", "2026-12-06T06:00"), "there is no day 2026-02-30");
     refuse(&closed("from: 2026-12-24, until: 2026-12-23"), "is before its first");
     refuse(&closed("day: 2026-12-24, until: 2026-12-25"), "a blackout has a day, or from and until");
+    let many = "{days: [sat], from: '22:00', until: '06:00'},".repeat(31);
+    refuse(&format!("zone: UTC, slots: [{many}]"), "31 slots, at most 30 are kept");
     let many = "{from: 2026-12-05T22:00, until: 2026-12-06T06:00},".repeat(1001);
     refuse(&format!("zone: UTC, once: [{many}]"), "1001 once, at most 1000 are kept");
 }

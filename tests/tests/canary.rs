@@ -1,6 +1,7 @@
 //! Canary waves on a simulated cluster: formed and dissolved without a reboot, through crashes, repeats, failures and lost replies.
 
 use serde_json::{Value, json};
+use windlass_engine::Event;
 use windlass_engine::control::What;
 use windlass_sim::store::resources::{MACHINECONFIGPOOLS, NODES};
 use windlass_sim::{ClusterShape, Scenario};
@@ -175,6 +176,23 @@ async fn a_run_that_is_cancelled_in_its_soak_gives_the_waves_back() {
     assert!(matches!(stage.ending(), Ending::Failed(_)), "{:?}", stage.ending());
     nothing_left_behind_unseen(&stage, "cancelled");
     assert!(stage.state().unwrap().held.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_alert_that_begins_to_fire_in_the_soak_stops_there_and_is_shown() {
+    let alert = json!({"name": "ShopDown", "severity": "critical", "summary": "nobody can buy", "from_minutes": 15});
+    let shape = ClusterShape { alerts: serde_json::from_value(json!([alert])).unwrap(), ..shape(5) };
+    let probes = json!({"prometheus": {"url": "http://simulated/prometheus"}});
+    let waves = json!([{"name": "canary", "select": {"percent": 10}}, {"name": "second", "select": {"percent": 10}}]);
+    let stage = driven(json!({"pool": "worker", "soak_minutes": 30, "probes": probes, "waves": waves}), shape).await;
+    assert_eq!(stage.ending(), Ending::AtGates(vec!["canary-canary".to_owned()]));
+    let told = |event: Event| if let Event::GateOpened { text, .. } = event { Some(text) } else { None };
+    let question = stage.history().into_iter().find_map(|record| told(record.event)).unwrap();
+    assert!(
+        question.starts_with("Wave canary failed: ask the health probes for wave canary after its soak: alerts: ShopDown"),
+        "{question}"
+    );
+    assert!(question.contains("nobody can buy") && question.contains("Approve to go on"), "{question}");
 }
 
 /// The simulated cluster has no such address.

@@ -20,7 +20,7 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 const LARGEST_ANSWER: usize = 8 * 1024 * 1024;
 
 /// With what one asks.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub(super) struct Access<'a> {
     pub(super) token_file: Option<&'a str>,
     pub(super) ca_file: Option<&'a str>,

@@ -6,7 +6,7 @@ use crate::cluster::Cluster;
 /// Asks an address. That it does not answer is what an unwell application does.
 pub(super) async fn look(cluster: &Cluster, probe: &HttpProbe) -> Finding {
     let who = format!("http {}", probe.url);
-    match ask(cluster, &probe.url, Access::default()).await {
+    match ask(cluster, &probe.url, Access { token_file: None, ca_file: probe.ca_file.as_deref() }).await {
         Ok(answer) => judge(who, probe, &answer),
         Err(cause) => Finding::bad(who, format!("does not answer: {cause}")),
     }
@@ -33,7 +33,7 @@ mod tests {
     fn status_and_text_are_both_asked_for() {
         let check = |code: u16, body: &str, expect: &str| {
             let url = "https://shop.example.com/".to_owned();
-            let probe = HttpProbe { url, expect_status: 200, contains: Some("ready".to_owned()) };
+            let probe = HttpProbe { url, expect_status: 200, contains: Some("ready".to_owned()), ca_file: None };
             let answer = Answer { status: StatusCode::from_u16(code).unwrap(), body: body.as_bytes().to_vec() };
             assert_eq!(judge("http shop".to_owned(), &probe, &answer).to_string(), expect);
         };

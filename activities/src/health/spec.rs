@@ -52,6 +52,9 @@ pub struct HttpProbe {
     /// What the answer must contain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contains: Option<String>,
+    /// The file with the certificates that vouch for the address, in PEM form; the machine's own if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<String>,
 }
 
 /// A command that must end with success; no shell is involved.
@@ -144,7 +147,7 @@ mod tests {
     use super::*;
 
     fn http(url: &str, expect_status: u16) -> HealthProbes {
-        let probe = HttpProbe { url: url.to_owned(), expect_status, contains: None };
+        let probe = HttpProbe { url: url.to_owned(), expect_status, contains: None, ca_file: None };
         HealthProbes { http: vec![probe], ..HealthProbes::default() }
     }
 

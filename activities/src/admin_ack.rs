@@ -114,6 +114,10 @@ impl Activity for AcknowledgeGate {
         vec![patch_line::<ConfigMap>(Some(ACKS.0), ACKS.1, &self.patch())]
     }
 
+    fn assumed(&self) -> Option<GateAcknowledged> {
+        Some(GateAcknowledged { key: self.gate.key.clone(), already: false })
+    }
+
     async fn run(self, cx: ActivityContext<Cluster>) -> Result<GateAcknowledged, ActivityError> {
         let (gates, acks) = read(cx.world()).await?;
         let key = self.gate.key.clone();

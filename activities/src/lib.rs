@@ -27,6 +27,7 @@ mod floor;
 pub mod graph;
 pub mod health;
 mod ids;
+pub mod inventory;
 mod limiter;
 mod link;
 pub mod machine_health;

@@ -7,7 +7,7 @@ use windlass_engine::{Activity, ActivityContext, ActivityError, ActivityName, Ef
 use crate::cluster::{Cluster, Patch, Query};
 use crate::error::CallError;
 use crate::ids::HealthCheckName;
-use crate::requests::patch_line;
+use crate::requests::{ASSUMED, patch_line};
 use crate::views::{MachineHealthCheck, View as _};
 
 /// Where machine health checks live.
@@ -101,6 +101,10 @@ impl Activity for PauseHealthCheck {
         vec![patch_line::<MachineHealthCheck>(Some(NAMESPACE), self.name.as_str(), &pause("windlass/RUN", None))]
     }
 
+    fn assumed(&self) -> Option<HealthCheckPaused> {
+        Some(HealthCheckPaused { name: self.name.clone(), ours: true, paused_by: ASSUMED.to_owned() })
+    }
+
     async fn run(self, cx: ActivityContext<Cluster>) -> Result<HealthCheckPaused, ActivityError> {
         let owner = owner_of(cx.attempt().run);
         let name = self.name.as_str();
@@ -155,6 +159,10 @@ impl Activity for ResumeHealthCheck {
 
     fn requests(&self) -> Vec<String> {
         vec![patch_line::<MachineHealthCheck>(Some(NAMESPACE), self.name.as_str(), &unpause("windlass/RUN"))]
+    }
+
+    fn assumed(&self) -> Option<HealthCheckResumed> {
+        Some(HealthCheckResumed::Resumed)
     }
 
     async fn run(self, cx: ActivityContext<Cluster>) -> Result<HealthCheckResumed, ActivityError> {

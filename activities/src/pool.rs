@@ -9,7 +9,7 @@ use windlass_engine::{Activity, ActivityContext, ActivityError, ActivityName, Ef
 use crate::cluster::{Cluster, Patch, Query};
 use crate::condition::{Verdict, pool_rolled_out};
 use crate::ids::{PoolName, RenderedConfig};
-use crate::requests::patch_line;
+use crate::requests::{ASSUMED, patch_line};
 use crate::snapshot::Snapshot;
 use crate::views::{MachineConfigPool, View as _};
 use crate::wait::{Wait, wait_for};
@@ -43,6 +43,19 @@ pub struct PoolState {
 }
 
 impl PoolState {
+    /// A pool of which only the name and the pause are known, for results that nobody has looked up.
+    pub(crate) fn unseen(name: &PoolName, paused: bool) -> Self {
+        let unknown = RenderedConfig::new(String::new());
+        Self {
+            name: name.clone(),
+            paused,
+            target: unknown.clone(),
+            rolled_out: unknown,
+            nodes: 0,
+            max_unavailable: String::new(),
+        }
+    }
+
     /// What a pool says of itself.
     pub fn of(pool: &MachineConfigPool) -> Self {
         use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -109,6 +122,10 @@ impl Activity for PausePool {
         vec![paused_line(&self.pool, true)]
     }
 
+    fn assumed(&self) -> Option<PoolPaused> {
+        Some(PoolPaused { pool: PoolState::unseen(&self.pool, true), already: false })
+    }
+
     async fn run(self, cx: ActivityContext<Cluster>) -> Result<PoolPaused, ActivityError> {
         if self.pool.as_str() == MASTER {
             let message = "pool master must not be paused: the update would wait for it for ever";
@@ -163,6 +180,10 @@ impl Activity for ReleasePool {
 
     fn requests(&self) -> Vec<String> {
         vec![paused_line(&self.pool, false)]
+    }
+
+    fn assumed(&self) -> Option<PoolReleased> {
+        Some(PoolReleased { pool: PoolState::unseen(&self.pool, false) })
     }
 
     async fn run(self, cx: ActivityContext<Cluster>) -> Result<PoolReleased, ActivityError> {
@@ -226,6 +247,10 @@ impl Activity for ReturnPool {
         vec![paused_line(&self.pool, false)]
     }
 
+    fn assumed(&self) -> Option<PoolReturned> {
+        Some(PoolReturned::Returned)
+    }
+
     async fn run(self, cx: ActivityContext<Cluster>) -> Result<PoolReturned, ActivityError> {
         let pool: Option<MachineConfigPool> = cx.world().get(None, self.pool.as_str()).await?;
         let outcome = pool.as_ref().map_or(PoolReturned::Gone, returnable);
@@ -281,6 +306,10 @@ impl Activity for AwaitPool {
 
     fn summary(&self) -> String {
         format!("wait until every node of pool {} is updated and back", self.pool)
+    }
+
+    fn assumed(&self) -> Option<PoolRolledOut> {
+        Some(PoolRolledOut { pool: PoolState::unseen(&self.pool, false), targets: Vec::new(), evidence: ASSUMED.to_owned() })
     }
 
     async fn run(self, cx: ActivityContext<Cluster>) -> Result<PoolRolledOut, ActivityError> {

@@ -3,6 +3,9 @@
 use crate::cluster::Patch;
 use crate::views::View;
 
+/// The evidence in a result that a plan or a person takes for granted.
+pub(crate) const ASSUMED: &str = "taken as done; nobody has looked";
+
 /// `PATCH /apis/…/worker merge {"spec":{"paused":true}}`. Preconditions (`test` operations, resource versions) are left
 /// out: they are read right before the write.
 pub(crate) fn patch_line<K: View>(namespace: Option<&str>, name: &str, patch: &Patch) -> String {

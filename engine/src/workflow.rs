@@ -138,6 +138,11 @@ impl Registry {
         self.activities.get(activity).map(|entry| (entry.requests)(input)).unwrap_or_default()
     }
 
+    /// What the result of an activity is taken to be when nobody looks: for a plan.
+    pub fn foresee(&self, activity: &str, input: &Json) -> Option<Json> {
+        self.assumed(activity, input)?.ok()?
+    }
+
     /// Makes one attempt of an activity outside of any run: a look, for a plan. Its clock is the one given.
     ///
     /// # Errors

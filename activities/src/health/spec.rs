@@ -80,6 +80,13 @@ fn usual_command_seconds() -> u32 {
 }
 
 impl HealthProbes {
+    /// Reads a file, in the form that docs/canary.md shows under `probes`, and checks it.
+    pub fn parse(yaml: &str) -> Result<Self, String> {
+        let probes: Self = serde_saphyr::from_str(yaml).map_err(|error| error.to_string().lines().take(1).collect::<String>())?;
+        probes.check()?;
+        Ok(probes)
+    }
+
     /// Whether there is nothing to ask.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()

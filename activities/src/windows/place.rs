@@ -76,7 +76,8 @@ impl Calendar {
         zone(&self.zone).map_or_else(|_| at.fixed_offset(), |zone| at.with_timezone(&zone).fixed_offset())
     }
 
-    fn local_text(&self, at: Timestamp) -> String {
+    /// A moment on the wall clock of the calendar's zone, with the zone.
+    pub fn local_text(&self, at: Timestamp) -> String {
         format!("{} {}", self.local(at).format("%a %Y-%m-%d %H:%M"), self.zone)
     }
 }

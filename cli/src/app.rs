@@ -137,7 +137,8 @@ fn usage_failure(error: &clap::Error) -> Failure {
             Some(ContextValue::String(close)) => Some(close.clone()),
             Some(_) | None => None,
         };
-        let (what, there) = if path == "windlass" { ("command", "") } else { ("workflow", "; there is eus-update") };
+        let (what, there) =
+            if path == "windlass" { ("command", "") } else { ("workflow", "; there are cluster-update and eus-update") };
         let next = close.map_or(help, |close| format!("{path} {close}    if that is what you meant"));
         return Failure::usage(format!("there is no {what} {name}{there}"), next);
     }

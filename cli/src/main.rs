@@ -2,13 +2,13 @@
 
 mod app;
 mod books;
-#[cfg_attr(not(test), expect(dead_code, reason = "plan and start take it up"))]
 mod calendar_args;
 mod clock;
 mod commands;
 mod drive;
 mod failure;
 mod live;
+mod plan_file;
 mod procedure;
 mod render;
 mod simulation;

@@ -4,19 +4,29 @@
 //! through an activity and stands in the journal.
 
 pub mod canary;
+pub mod cluster_update;
 pub mod credentials;
-pub mod eus_plan;
 pub mod eus_update;
+pub mod foresight;
 mod hold_still;
 mod insist;
+mod patience;
 mod plan;
+pub mod planning;
+mod terms;
+mod update;
 
 use std::sync::Arc;
 
 use windlass_activities::Cluster;
 use windlass_engine::Registry;
 
-pub use plan::{Plan, PlannedStep};
+pub use plan::{PlacedStep, Plan, PlannedStep};
+pub use terms::Terms;
+pub use update::{Override, WINDOW_SIGNAL};
+
+/// The registered name of [`cluster_update::cluster_update`].
+pub const CLUSTER_UPDATE: &str = "cluster-update";
 
 /// The registered name of [`eus_update::eus_update`].
 pub const EUS_UPDATE: &str = "eus-update";
@@ -25,12 +35,16 @@ pub const EUS_UPDATE: &str = "eus-update";
 pub const CANARY_DRILL: &str = "canary-drill";
 
 /// Every workflow with its revision and what it does in one line.
-pub const CATALOGUE: &[(&str, u32, &str)] =
-    &[(EUS_UPDATE, 1, "from one EUS release to the next, with one reboot of each worker")];
+pub const CATALOGUE: &[(&str, u32, &str)] = &[
+    (CANARY_DRILL, 1, "form canary waves, probe and dissolve them, without an update"),
+    (CLUSTER_UPDATE, 1, "to another release of the same minor, or to the next minor"),
+    (EUS_UPDATE, 2, "from one EUS release to the next, with one reboot of each worker"),
+];
 
 /// Registers every workflow and the activities they use, which work on `cluster`.
 pub fn register(registry: Registry, cluster: &Arc<Cluster>) -> Registry {
-    let registry = windlass_activities::register(registry, cluster);
-    let registry = registry.workflow(CANARY_DRILL, 1, canary::canary_drill);
-    registry.workflow(EUS_UPDATE, 1, eus_update::eus_update)
+    windlass_activities::register(registry, cluster)
+        .workflow(CANARY_DRILL, 1, canary::canary_drill)
+        .workflow(CLUSTER_UPDATE, 1, cluster_update::cluster_update)
+        .workflow(EUS_UPDATE, 2, eus_update::eus_update)
 }

@@ -13,7 +13,7 @@ use windlass_workflows::Plan;
 
 use crate::app::App;
 use crate::books::Books;
-use crate::commands::start::{create, plan_signal};
+use crate::commands::start::{create, told_plan};
 use crate::drive::{Drive, Driven};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::procedure::{Prepared, Procedure};
@@ -78,7 +78,12 @@ async fn rehearse(
         plan: Some(prepared.plan.digest.clone()),
     };
     let by = "rehearsal".to_owned();
-    let told = Request { run, by: by.clone(), reason: None, what: plan_signal(&prepared.plan)? };
+    let told = Request {
+        run,
+        by: by.clone(),
+        reason: None,
+        what: told_plan(&prepared.plan, &crate::render::plan::text(&prepared.plan), None)?,
+    };
     let requests = vec![Request { run, by, reason: None, what: start }, told];
     let journal = create(DiskJournal::open(&dir, clock, JournalOptions::default())?, requests, clock)?;
     let registry = windlass_workflows::register(Registry::new(), cluster);

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use windlass_activities::windows::FindWindow;
 use windlass_engine::control::{What, record_offline};
 use windlass_engine::journal::{DiskJournal, JournalError};
-use windlass_engine::view::RunView;
-use windlass_engine::{Clock, OpenRun, Registry, RunId};
+use windlass_engine::view::{RunView, StepKind};
+use windlass_engine::{Activity as _, Clock, Json, OpenCommand, OpenRun, Registry, RunId};
 use windlass_workflows::Plan;
+use windlass_workflows::{Override, WINDOW_SIGNAL};
 
 use crate::app::App;
 use crate::books::{Books, worker_of};
@@ -26,6 +28,9 @@ pub(crate) struct Args {
     /// Approve in advance every gate that the plan names
     #[arg(long)]
     yes: bool,
+    /// Let the step that waits for its maintenance window begin now; needs --reason
+    #[arg(long, requires = "reason", requires = "run")]
+    now: bool,
     /// Why, for the record
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
@@ -45,7 +50,17 @@ pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
     {
         return Err(failure);
     }
+    let mut overruled = match only.filter(|_| args.now) {
+        Some(run) => Some(tell::request(run, args.reason.clone(), overrule(&books, run, args)?)),
+        None => None,
+    };
     if let Some(owner) = worker_of(&dir).await {
+        if let Some(request) = overruled.take() {
+            let run = request.run;
+            let told = tell::tell(&dir, &clock::settings(app).clock, request).await?;
+            app.ui.talk(&format!("run {run} does not wait for its window; {}", told.in_words(run)));
+            return Ok(Exit::Done);
+        }
         return Err(JournalError::Locked { owner }.into());
     }
     let settings = clock::settings(app);
@@ -64,6 +79,9 @@ pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
             continue;
         }
         driven_runs += 1;
+        if let Some(request) = overruled.take() {
+            record_offline(&mut journal, &request, clock.now())??;
+        }
         prepare(&mut journal, &books, run, args, &clock)?;
     }
     if driven_runs == 0 {
@@ -73,6 +91,24 @@ pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
     let cluster = cluster.id().to_string();
     let driven = Drive { app, dir, journal, registry, clock, cluster, only, jumping: false, stand_in: false }.run().await?;
     Ok(conclude(app, &driven.report.runs, driven.ending))
+}
+
+/// A person's word for the step that waits for its window at this moment, and for no other.
+fn overrule(books: &Books, run: RunId, args: &Args) -> Result<What, Failure> {
+    let view = books.run(run)?.view;
+    let waits = view.state.open.values().any(|open| matches!(open, OpenCommand::Signal { signal } if signal == WINDOW_SIGNAL));
+    let searched = view.steps.iter().rev().find_map(|step| match &step.kind {
+        StepKind::Activity { name, input, .. } if name == FindWindow::NAME.as_str() => input.to::<FindWindow>().ok(),
+        StepKind::Activity { .. } | StepKind::Timer { .. } | StepKind::Signal { .. } | StepKind::Gate { .. } => None,
+    });
+    let (true, Some(searched)) = (waits, searched) else {
+        let message = format!("run {run} does not wait for a maintenance window now");
+        return Err(Failure::usage(message, format!("windlass explain {run}")));
+    };
+    let word = Override { step: searched.step, reason: args.reason.clone().unwrap_or_default() };
+    let payload =
+        Json::of(&word).map_err(|e| Failure::new(Kind::Failed, format!("the override can't be written down: {e}"), "retry"))?;
+    Ok(What::Signal { signal: WINDOW_SIGNAL.to_owned(), payload })
 }
 
 /// A person's pause is not lifted in passing.

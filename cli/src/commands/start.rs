@@ -1,8 +1,9 @@
 //! `windlass start`
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde::Serialize;
 use windlass_activities::Cluster;
 use windlass_engine::control::{Request, What, record_offline};
 use windlass_engine::journal::{DiskJournal, JournalError};
@@ -14,7 +15,8 @@ use crate::app::App;
 use crate::clock;
 use crate::drive::{Drive, follow};
 use crate::failure::{Exit, Failure, Kind, Outcome};
-use crate::procedure::{self, PLAN_SIGNAL, Prepared, Procedure};
+use crate::plan_file::{PlanFile, SigningKey};
+use crate::procedure::{self, Input, PLAN_SIGNAL, Prepared, Procedure};
 use crate::render;
 use crate::tell;
 
@@ -23,7 +25,16 @@ use crate::tell;
 #[command(subcommand_value_name = "WORKFLOW", subcommand_help_heading = "Workflows", disable_help_subcommand = true)]
 pub(crate) struct Args {
     #[command(subcommand)]
-    workflow: Procedure,
+    workflow: Option<Procedure>,
+    /// Carry out exactly the plan in this file (`windlass plan … --out FILE`), instead of naming a workflow
+    #[arg(long, value_name = "FILE")]
+    plan: Option<PathBuf>,
+    /// Take a plan that this key signed, besides your own; may be repeated
+    #[arg(long, value_name = "KEY", requires = "plan")]
+    signer: Vec<String>,
+    /// Approve the plan with this digest and no other
+    #[arg(long, value_name = "DIGEST", global = true)]
+    digest: Option<String>,
     /// Approve in advance every gate that the plan names, and do not ask before the start
     #[arg(long, global = true)]
     yes: bool,
@@ -40,16 +51,28 @@ pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
     let settings = clock::settings(app);
     let clock = settings.clock.clone();
     let cluster = procedure::connect(app, settings).await?;
-    let prepared = args.workflow.prepare(&cluster, &clock).await?;
-    app.ui.talk(&render::plan::text(&prepared.plan));
+    let Agreed { prepared, drift } = agree(args, &dir, &cluster, &clock).await?;
+    let shown = render::plan::text(&prepared.plan);
+    app.ui.talk(&shown);
     prepared.refuse_blocked()?;
     let approvals = prepared.approvals(args.yes, &args.approve)?;
-    if app.ui.asks && !args.yes && !confirmed(app).await {
-        app.ui.talk("nothing was changed");
-        return Ok(Exit::NeedsPerson);
+    refuse_other_digest(args, &prepared.plan)?;
+    if !drift.is_empty() {
+        app.ui.talk(&format!("since the plan was made:\n  {}", drift.join("\n  ")));
+    }
+    let must_ask = !args.yes || !drift.is_empty();
+    if must_ask && args.digest.is_none() {
+        if !app.ui.asks && !drift.is_empty() {
+            return Err(drifted(args, &drift, &prepared.plan));
+        }
+        if app.ui.asks && !confirmed(app).await {
+            app.ui.talk("nothing was changed");
+            return Ok(Exit::NeedsPerson);
+        }
     }
     let run = RunId::generate(clock.now());
-    let requests = requests(run, args, &cluster, &prepared, approvals)?;
+    let told = told_plan(&prepared.plan, &shown, args.reason.clone())?;
+    let requests = requests(run, args, &cluster, &prepared, (approvals, told));
     if Remote::connect(&dir).await.is_ok() {
         return hand_over(app, &dir, run, requests).await;
     }
@@ -86,10 +109,10 @@ fn requests(
     args: &Args,
     cluster: &Cluster,
     prepared: &Prepared,
-    approvals: Vec<String>,
-) -> Result<Vec<Request>, Failure> {
+    (approvals, told): (Vec<String>, What),
+) -> Vec<Request> {
     let start = What::Start {
-        workflow: args.workflow.name().to_owned(),
+        workflow: prepared.plan.workflow.clone(),
         revision: prepared.revision,
         build: env!("CARGO_PKG_VERSION").to_owned(),
         input: prepared.input.clone(),
@@ -97,15 +120,81 @@ fn requests(
         approvals,
         plan: Some(prepared.plan.digest.clone()),
     };
-    let told = plan_signal(&prepared.plan)?;
-    Ok(vec![tell::request(run, args.reason.clone(), start), tell::request(run, None, told)])
+    vec![tell::request(run, args.reason.clone(), start), tell::request(run, None, told)]
+}
+
+/// A plan that a run is told, with the approval of whoever agreed to it.
+#[derive(Serialize)]
+struct ToldPlan<'a> {
+    #[serde(flatten)]
+    plan: &'a Plan,
+    approved: PlanApproval,
+}
+
+/// Who agreed to a plan, why, and what they saw.
+#[derive(Serialize)]
+struct PlanApproval {
+    by: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// The plan's digest.
+    digest: String,
+    /// The digest of the text that was shown.
+    seen: String,
 }
 
 /// Tells a run the plan that was agreed to, so that it stands in the history.
-pub(crate) fn plan_signal(plan: &Plan) -> Result<What, Failure> {
-    let payload =
-        Json::of(plan).map_err(|e| Failure::new(Kind::Failed, format!("the plan can't be written down: {e}"), "plan again"))?;
+pub(crate) fn told_plan(plan: &Plan, shown: &str, reason: Option<String>) -> Result<What, Failure> {
+    let seen = blake3::hash(shown.as_bytes()).to_hex()[..16].to_owned();
+    let approved = PlanApproval { by: tell::who(), reason, digest: plan.digest.clone(), seen };
+    let payload = Json::of(&ToldPlan { plan, approved })
+        .map_err(|e| Failure::new(Kind::Failed, format!("the plan can't be written down: {e}"), "plan again"))?;
     Ok(What::Signal { signal: PLAN_SIGNAL.to_owned(), payload })
+}
+
+/// What is to be carried out, and what is otherwise than when its plan was made.
+struct Agreed {
+    prepared: Prepared,
+    drift: Vec<String>,
+}
+
+/// From a plan file or from a workflow and its arguments; in both cases the cluster is read now.
+async fn agree(args: &Args, dir: &Path, cluster: &Arc<Cluster>, clock: &Arc<dyn Clock>) -> Result<Agreed, Failure> {
+    match (&args.plan, &args.workflow) {
+        (None, Some(workflow)) => Ok(Agreed { prepared: workflow.prepare(cluster, clock).await?, drift: Vec::new() }),
+        (Some(path), None) => {
+            let trusted = [args.signer.as_slice(), &[SigningKey::of(dir)?.public()]].concat();
+            let file = PlanFile::read(path, clock.now(), &trusted)?;
+            let input = Input::read(&file.plan.workflow, &file.input()?)?;
+            let prepared = procedure::prepare(input, cluster, clock).await?;
+            let drift = file.plan.drift(&prepared.plan);
+            Ok(Agreed { prepared, drift })
+        }
+        (Some(_), Some(workflow)) => {
+            let message = format!("a plan file says everything; {} can't be given beside it", workflow.name());
+            Err(Failure::usage(message, "leave the workflow out, or --plan"))
+        }
+        (None, None) => Err(Failure::usage("start needs a workflow or a plan", "windlass start --help")),
+    }
+}
+
+/// An approval is for one digest.
+fn refuse_other_digest(args: &Args, plan: &Plan) -> Result<(), Failure> {
+    match &args.digest {
+        Some(digest) if *digest != plan.digest => {
+            let message = format!("you approve plan {digest}, but the plan for this cluster is now {}", plan.digest);
+            Err(Failure::usage(message, format!("read it above; if it is what you want: --digest {}", plan.digest)))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// A cluster that is no longer as planned needs a person.
+fn drifted(args: &Args, drift: &[String], plan: &Plan) -> Failure {
+    let file = args.plan.as_deref().unwrap_or(Path::new("the plan")).display();
+    let changes = if drift.len() == 1 { "1 thing".to_owned() } else { format!("{} things", drift.len()) };
+    let message = format!("{changes} changed since {file} was made: {}", drift.join(" | "));
+    Failure::new(Kind::NeedsPerson, message, format!("approve the new plan with --digest {}, or plan again", plan.digest))
 }
 
 /// Another worker holds the journal: it gets the run, and is followed.

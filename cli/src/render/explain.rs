@@ -3,6 +3,7 @@
 use windlass_engine::RunEnd;
 use windlass_engine::view::{GateView, RunStatus, StepKind, StepState, StepView};
 
+use crate::render::schedule::Schedule;
 use crate::render::status::{Standing, decided};
 use crate::render::{options, parked};
 use crate::words::{self, Lines as _};
@@ -68,6 +69,9 @@ pub(crate) fn explain(standing: &Standing<'_>) -> Answer {
 fn headline(standing: &Standing<'_>) -> String {
     let view = standing.view;
     let run = view.state.run;
+    if let Some(awaited) = Schedule::of(view).awaited() {
+        return format!("Run {run} waits for a maintenance window {awaited}.");
+    }
     let retrying = view.current().find(|step| matches!(step.state, StepState::RetryDue { .. }));
     let timer = view.current().find_map(|step| match step.kind {
         StepKind::Timer { due_at } => Some(due_at),

@@ -1,6 +1,5 @@
 //! How runs are shown: for people as a logbook and tables, for programs as JSON.
 
-#[cfg_attr(not(test), expect(dead_code, reason = "plan and status take it up"))]
 pub(crate) mod calendar;
 pub(crate) mod comparison;
 pub(crate) mod explain;
@@ -11,4 +10,5 @@ pub(crate) mod options;
 pub(crate) mod parked;
 pub(crate) mod plan;
 pub(crate) mod rehearsal;
+pub(crate) mod schedule;
 pub(crate) mod status;

@@ -2,28 +2,48 @@
 
 use std::time::Duration;
 
-use windlass_workflows::{Plan, PlannedStep};
+use windlass_engine::Effect;
+use windlass_workflows::{PlacedStep, Plan, PlannedStep};
 
+use crate::render::calendar;
 use crate::words::{self, Lines as _};
 
 /// The facts above the steps have the digests in full.
 const SUMMARY_WIDTH: usize = 64;
 
+/// More nodes of a pool than this are counted, not named.
+const NODES_NAMED: usize = 6;
+
 /// The facts, the steps with class, gate and time, and what stands in the way.
 pub(crate) fn text(plan: &Plan) -> String {
+    draw(plan, false)
+}
+
+/// The same with the exact requests of each step.
+pub(crate) fn text_with_requests(plan: &Plan) -> String {
+    draw(plan, true)
+}
+
+fn draw(plan: &Plan, requests: bool) -> String {
     let mut text = format!("{} on cluster {}, plan {}\n\n", plan.workflow, plan.cluster, plan.digest);
     for fact in &plan.facts {
         text.line(format!("  {fact}"));
     }
+    for (pool, nodes) in &plan.nodes {
+        text.line(format!("  nodes of {pool}: {}", names(nodes)));
+    }
     text.push_str("\nsteps\n");
-    let number_width = plan.steps.len().to_string().len();
-    let summaries: Vec<String> = plan.steps.iter().map(|step| words::one_line(&step.summary, SUMMARY_WIDTH)).collect();
-    let summary_width = summaries.iter().map(|summary| summary.chars().count()).max().unwrap_or(0);
-    for ((number, step), summary) in (1..).zip(&plan.steps).zip(&summaries) {
-        let class = step.class.as_str();
-        let line = format!("  {number:>number_width$}  {summary:<summary_width$}  {class:<12}  {}", remark(step));
-        text.push_str(line.trim_end());
+    draw_steps(&mut text, plan, requests);
+    if let Some(calendar) = &plan.calendar {
+        let begins = plan.steps.first().and_then(|step| step.expected_at).unwrap_or_default();
         text.push('\n');
+        text.push_str(&calendar::text(calendar, begins, 1, &placed(plan)));
+    }
+    if !plan.restores.is_empty() {
+        text.push_str("\ngiven back on every ending\n");
+        for change in &plan.restores {
+            text.line(format!("  {change}"));
+        }
     }
     let (p50, p90) = total(plan);
     text.line(format!(
@@ -31,6 +51,9 @@ pub(crate) fn text(plan: &Plan) -> String {
         words::duration(p50),
         words::duration(p90)
     ));
+    for source in &plan.reckoned_from {
+        text.line(format!("  {source}"));
+    }
     for warning in &plan.warnings {
         text.line(format!("warning: {warning}"));
     }
@@ -38,6 +61,32 @@ pub(crate) fn text(plan: &Plan) -> String {
         text.line(format!("blocks: {blocker}"));
     }
     text
+}
+
+fn placed(plan: &Plan) -> Vec<calendar::Planned> {
+    let planned = |placed: &PlacedStep| calendar::Planned { step: placed.step.clone(), placement: placed.placement };
+    plan.placements.iter().map(planned).collect()
+}
+
+fn names(nodes: &[String]) -> String {
+    match nodes {
+        [first, .., last] if nodes.len() > NODES_NAMED => format!("{} ({first} … {last})", nodes.len()),
+        _ => nodes.join(", "),
+    }
+}
+
+fn draw_steps(text: &mut String, plan: &Plan, requests: bool) {
+    let number_width = plan.steps.len().to_string().len();
+    let summaries: Vec<String> = plan.steps.iter().map(|step| words::one_line(&step.summary, SUMMARY_WIDTH)).collect();
+    let summary_width = summaries.iter().map(|summary| summary.chars().count()).max().unwrap_or(0);
+    for ((number, step), summary) in (1..).zip(&plan.steps).zip(&summaries) {
+        let class = if step.class == Effect::Irreversible { "NO RETURN" } else { step.class.as_str() };
+        let line = format!("  {number:>number_width$}  {summary:<summary_width$}  {class:<9}  {}", remark(step));
+        text.line(line.trim_end());
+        for request in step.requests.iter().filter(|_| requests) {
+            text.line(format!("  {:>number_width$}    {request}", ""));
+        }
+    }
 }
 
 fn remark(step: &PlannedStep) -> String {

@@ -8,6 +8,7 @@ use windlass_engine::view::{Decision, GateView, RunStatus, RunView, StepKind, St
 use windlass_engine::{Progress, Registry, RunEnd, Timestamp};
 
 use crate::render::list::{Row, ago};
+use crate::render::schedule::Schedule;
 use crate::render::{logbook, options, parked};
 use crate::ui::Ui;
 use crate::words::{self, Lines as _};
@@ -34,6 +35,7 @@ pub(crate) struct Object {
     waiting_on: Vec<Value>,
     gates: Vec<Value>,
     windows: Vec<Value>,
+    deadlines: Vec<Value>,
     held: Vec<Value>,
     parked: Option<String>,
     error: Option<String>,
@@ -56,6 +58,7 @@ impl Standing<'_> {
             Some(RunEnd::Failed(error) | RunEnd::Cancelled(error)) => (None, Some(error.clone())),
             None => (None, None),
         };
+        let schedule = Schedule::of(view);
         let held = |(key, change): (&String, &windlass_engine::HeldChange)| json!({"key": key, "text": change.text, "prior": change.prior.to_value(), "since": words::rfc3339(change.since)});
         Object {
             row: Row::of(&view.state),
@@ -68,7 +71,8 @@ impl Standing<'_> {
             }),
             waiting_on: view.current().map(|step| self.wait_object(step)).collect(),
             gates: view.gates.iter().map(gate_object).collect(),
-            windows: Vec::new(),
+            windows: schedule.window_objects(self.now),
+            deadlines: schedule.deadline_objects(self.now),
             held: view.state.held.iter().map(held).collect(),
             parked: logbook::standstill(&view.state),
             error,
@@ -125,6 +129,9 @@ impl Standing<'_> {
             self.view.current().filter(|s| !matches!(s.kind, StepKind::Gate { .. })).flat_map(|s| self.step(s)).collect(),
         );
         section("gates", self.gates());
+        let schedule = Schedule::of(self.view);
+        section("windows", schedule.windows(self.now));
+        section("deadlines", schedule.deadlines(self.now));
         section("held, to be given back", self.held());
         if self.view.state.stands_still() {
             section(if self.view.state.parked.is_some() { "parked" } else { "paused" }, parked::explain(&self.view.state));

@@ -57,21 +57,21 @@ fn plan() -> Event {
         summary: summary.to_owned(),
         class: Effect::Observe,
         gate: gate.map(str::to_owned),
+        requests: Vec::new(),
+        expected_at: None,
         p50_seconds: p50,
         p90_seconds: p50 * 10,
     };
     let plan = Plan {
         workflow: "eus-update".to_owned(),
         cluster: "c".to_owned(),
-        facts: Vec::new(),
         steps: vec![
             step("pause pool worker", None, 1),
             step("wait for hop 1", None, 4860),
             step("unpause pool worker", Some("go"), 1),
         ],
-        blockers: Vec::new(),
-        warnings: Vec::new(),
         digest: "d".to_owned(),
+        ..Plan::default()
     };
     Event::SignalReceived {
         signal: PLAN_SIGNAL.to_owned(),

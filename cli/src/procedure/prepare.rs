@@ -1,45 +1,20 @@
-//! The workflows as the command line knows them: their arguments, and the way from arguments to a plan and an input.
+//! From an input to a plan: the cluster is read, every fact resolved, nothing changed.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
-use windlass_activities::admin_ack::ReadGates;
-use windlass_activities::machine_health::ListHealthChecks;
-use windlass_activities::pool::ListPools;
-use windlass_activities::preflight::Preflight;
-use windlass_activities::release::{Minor, ResolvePath};
-use windlass_activities::{Channel, Cluster, ConnectError, Connection, Settings};
-use windlass_engine::{
-    Activity, ActivityContext, ActivityError, Attempt, Clock, CommandId, Event, FailureKind, Json, Registry, RunId,
-};
-use windlass_workflows::eus_plan::{EusSurvey, plan};
-use windlass_workflows::eus_update::EusUpdate;
-use windlass_workflows::{EUS_UPDATE, Plan};
+use windlass_activities::estimate::ReadEstimates;
+use windlass_activities::inventory::{Inventory, ReadInventory};
+use windlass_activities::{Cluster, ConnectError, Connection, Settings};
+use windlass_engine::foresee::Unforeseeable;
+use windlass_engine::{Activity, ActivityContext, ActivityError, Attempt, Clock, CommandId, FailureKind, Json, Registry, RunId};
+use windlass_workflows::Plan;
+use windlass_workflows::foresight::draft;
+use windlass_workflows::planning::{Findings, plan};
 
 use crate::app::App;
 use crate::failure::{Failure, Kind};
-
-/// The workflows.
-#[derive(Subcommand, Clone, Debug)]
-pub(crate) enum Procedure {
-    /// From one EUS release to the next, with one reboot of each worker
-    EusUpdate(EusUpdateArgs),
-}
-
-/// What an EUS-to-EUS update is told.
-#[derive(Args, Clone, Debug)]
-pub(crate) struct EusUpdateArgs {
-    /// The minor release to arrive at, two after the present one: 4.18
-    #[arg(long, value_name = "MINOR")]
-    to: Option<String>,
-    /// The update channel [default: eus-MINOR]
-    #[arg(long, value_name = "NAME")]
-    channel: Option<String>,
-    /// How many days the pools may stay paused; certificates must outlast them
-    #[arg(long, value_name = "DAYS", default_value_t = 60)]
-    pause_days: u32,
-}
+use crate::procedure::{Input, Procedure};
 
 /// A plan, and the input of the run that carries it out.
 pub(crate) struct Prepared {
@@ -48,50 +23,58 @@ pub(crate) struct Prepared {
     pub(crate) revision: u32,
 }
 
-/// The signal under which a run is told the plan that a person agreed to.
-pub(crate) const PLAN_SIGNAL: &str = "plan";
-
 impl Procedure {
-    /// The registered name.
-    pub(crate) fn name(&self) -> &'static str {
-        match self {
-            Self::EusUpdate(_) => EUS_UPDATE,
-        }
-    }
-
-    /// Fills in what a rehearsal need not be told.
-    pub(crate) fn for_cluster_at(&mut self, version: &str) {
-        let Self::EusUpdate(args) = self;
-        if let (None, Ok(here)) = (&args.to, version.rsplit_once('.').map_or(version, |(minor, _)| minor).parse::<Minor>()) {
-            args.to = Some(here.plus(2).to_string());
-        }
-    }
-
     /// Reads the cluster and resolves every fact; changes nothing.
     pub(crate) async fn prepare(&self, cluster: &Arc<Cluster>, clock: &Arc<dyn Clock>) -> Result<Prepared, Failure> {
-        let Self::EusUpdate(args) = self;
-        let asked = args.to.as_ref().ok_or_else(|| {
-            Failure::usage("eus-update needs the minor release to arrive at", "add --to, for instance: --to 4.18")
-        })?;
-        let target: Minor =
-            asked.parse().map_err(|_| Failure::usage(format!("{asked:?} is no minor release"), "write it as in: --to 4.18"))?;
-        let channel = args.channel.clone().map_or_else(|| Channel::new(format!("eus-{target}")), Channel::new);
+        let mut input = self.input()?;
         let look = Survey { cluster, clock };
-        let path = look.at(ResolvePath { channel: channel.clone(), target, accept_risks: Vec::new() }).await?;
-        let pause_days = args.pause_days;
-        let survey = EusSurvey {
-            cluster: cluster.id().to_string(),
-            preflight: look.at(Preflight::new(target, pause_days)).await?,
-            pools: look.at(ListPools {}).await?,
-            health_checks: look.at(ListHealthChecks {}).await?,
-            gates: look.at(ReadGates {}).await?,
-            path: path.clone(),
-        };
-        let input = Json::of(&EusUpdate { channel, target, pause_days, planned: Some(path) });
-        let input =
-            input.map_err(|e| Failure::new(Kind::Failed, format!("the input can't be written down: {e}"), "plan again"))?;
-        let registry = windlass_workflows::register(Registry::new(), cluster);
-        Ok(Prepared { plan: plan(&survey), input, revision: registry.revision(EUS_UPDATE).unwrap_or(1) })
+        let estimates = look.at(ReadEstimates {}).await?;
+        let inventory = look.at(ReadInventory {}).await?;
+        let layered = (!self.names_layered()).then(|| inventory.layered.clone());
+        input.settle(clock.now(), estimates, layered);
+        plan_for(input, &inventory, cluster, clock).await
+    }
+}
+
+/// Makes the plan of an input whose terms are settled.
+pub(crate) async fn prepare(input: Input, cluster: &Arc<Cluster>, clock: &Arc<dyn Clock>) -> Result<Prepared, Failure> {
+    let inventory = Survey { cluster, clock }.at(ReadInventory {}).await?;
+    plan_for(input, &inventory, cluster, clock).await
+}
+
+async fn plan_for(
+    input: Input,
+    inventory: &Inventory,
+    cluster: &Arc<Cluster>,
+    clock: &Arc<dyn Clock>,
+) -> Result<Prepared, Failure> {
+    let asked = input.unpinned();
+    let workflow = asked.workflow();
+    let estimates = asked.terms().estimates.clone().unwrap_or_default();
+    let draft = draft(cluster, clock, workflow, &asked.json()?, &estimates).await.map_err(no_draft)?;
+    let input = asked.clone().pinned(&draft.foresight).json()?;
+    let registry = windlass_workflows::register(Registry::new(), cluster);
+    let cluster = cluster.id().to_string();
+    let plan = plan(&Findings {
+        workflow,
+        cluster: &cluster,
+        input: &input,
+        draft: &draft,
+        inventory,
+        estimates: &estimates,
+        calendar: asked.terms().windows.as_ref(),
+        notes: Vec::new(),
+        registry: &registry,
+    });
+    Ok(Prepared { plan, input, revision: registry.revision(workflow).unwrap_or(1) })
+}
+
+fn no_draft(error: Unforeseeable<ActivityError>) -> Failure {
+    match error {
+        Unforeseeable::Oracle(error) => survey_failure(&error),
+        other => {
+            Failure::new(Kind::Failed, format!("there can be no plan: {other}"), "this is a bug in windlass: please report it")
+        }
     }
 }
 
@@ -123,12 +106,6 @@ impl Prepared {
 /// What this binary knows of workflows and activities, without a cluster to drive them on.
 pub(crate) fn catalogue() -> Registry {
     windlass_workflows::register(Registry::new(), &Arc::new(Cluster::absent()))
-}
-
-/// The plan that an event tells a run, if it does.
-pub(crate) fn plan_in(event: &Event) -> Option<Plan> {
-    let Event::SignalReceived { signal, payload, .. } = event else { return None };
-    if signal == PLAN_SIGNAL { payload.to().ok() } else { None }
 }
 
 /// Connects to the cluster that the command line names.
@@ -194,7 +171,7 @@ fn survey_failure(error: &ActivityError) -> Failure {
         FailureKind::Permanent | FailureKind::Transient | FailureKind::Unknown => Kind::Failed,
     };
     let otherwise = match error.code.as_str() {
-        "forbidden" => "`windlass rbac eus-update` prints the permissions to ask for",
+        "forbidden" => "`windlass rbac WORKFLOW` prints the permissions to ask for",
         _ => "mend the cause, then retry; nothing was changed",
     };
     Failure::with_advice(kind, &error.message, otherwise)

@@ -1,0 +1,254 @@
+//! The plan of a run: its own workflow, led along what the cluster shows now and what its steps are taken to bring about.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use windlass_activities::Cluster;
+use windlass_activities::admin_ack::{Gate, Gates};
+use windlass_activities::canary::Waves;
+use windlass_activities::estimate::{Estimates, Spread};
+use windlass_activities::pool::{AwaitPool, PoolState};
+use windlass_activities::preflight::PreflightReport;
+use windlass_activities::release::{Release, ResolveHop};
+use windlass_engine::foresee::{Answer, Asked, Deed, Foresight, Oracle, Unforeseeable, foresee};
+use windlass_engine::{ActivityError, Clock, FailureKind, Json, Registry, Timestamp};
+
+/// A run as it would go, with what was found out on the way.
+pub struct Draft {
+    /// What it would do.
+    pub foresight: Foresight,
+    /// What the preflight found.
+    pub preflight: Option<PreflightReport>,
+    /// How long its steps take, by the place of their deed.
+    pub spreads: Vec<Spread>,
+}
+
+/// Why there is no plan.
+pub type NoDraft = Unforeseeable<ActivityError>;
+
+/// Three good samples, half a minute apart; or operators that take their time.
+const SETTLE: Spread = Spread { p50_seconds: 60, p90_seconds: 20 * 60 };
+
+/// One read or one write.
+const QUICK: Spread = Spread { p50_seconds: 1, p90_seconds: 5 };
+
+/// Reads that are made for real when a plan is made: they end at once and say how things stand.
+const LOOKS: &[&str] = &[
+    "check-disconnected",
+    "choose-waves",
+    "find-window",
+    "list-health-checks",
+    "list-pools",
+    "preflight",
+    "read-credentials",
+    "read-deadlines",
+    "read-gates",
+    "read-update-state",
+    "resolve-hop",
+    "resolve-path",
+    "resolve-target",
+];
+
+/// Leads a workflow along what would happen; reads the cluster, changes nothing.
+///
+/// # Errors
+/// What a read of the cluster, or a rule of workflows, says against it.
+pub async fn draft(
+    cluster: &Arc<Cluster>,
+    clock: &Arc<dyn Clock>,
+    workflow: &str,
+    input: &Json,
+    estimates: &Estimates,
+) -> Result<Draft, NoDraft> {
+    let registry = crate::register(Registry::new(), cluster);
+    let mut teller = Teller {
+        registry: &registry,
+        clock,
+        begins: clock.now(),
+        estimates: estimates.clone(),
+        hops: 0,
+        waves: None,
+        pools: Vec::new(),
+        preflight: None,
+        spreads: Vec::new(),
+    };
+    let foresight = foresee(&registry, workflow, input, clock.now(), &mut teller).await?;
+    let mut spreads = std::mem::take(&mut teller.spreads).into_iter();
+    let of_deed = |deed: &Deed| match deed {
+        Deed::Activity { .. } => spreads.next().unwrap_or(QUICK),
+        Deed::Gate { .. } | Deed::Sleep | Deed::Hold { .. } | Deed::GiveBack { .. } => Spread { p50_seconds: 0, p90_seconds: 0 },
+    };
+    let spreads = foresight.deeds.iter().map(|deed| &deed.what).map(of_deed).collect();
+    Ok(Draft { foresight, preflight: teller.preflight, spreads })
+}
+
+struct Teller<'a> {
+    registry: &'a Registry,
+    clock: &'a Arc<dyn Clock>,
+    begins: Timestamp,
+    estimates: Estimates,
+    /// Control-plane updates that were foreseen so far.
+    hops: u32,
+    waves: Option<Waves>,
+    pools: Vec<PoolState>,
+    preflight: Option<PreflightReport>,
+    spreads: Vec<Spread>,
+}
+
+impl Oracle for Teller<'_> {
+    type Error = ActivityError;
+
+    async fn answer(&mut self, asked: &Asked, now: Timestamp) -> Result<Answer, ActivityError> {
+        let spread = self.spread(asked);
+        self.spreads.push(spread);
+        let result = self.result(asked, now).await;
+        // A calendar that has run out is an answer that the workflow knows what to do with; the rest ends the plan.
+        let result = match result {
+            Err(error) if asked.activity != "find-window" => return Err(error),
+            result => result,
+        };
+        Ok(Answer { result, takes: Duration::from_secs(spread.p50_seconds) })
+    }
+}
+
+impl Teller<'_> {
+    async fn result(&mut self, asked: &Asked, now: Timestamp) -> Result<Json, ActivityError> {
+        match asked.activity.as_str() {
+            "read-gates" if self.hops > 0 => written(&unknown_gates(self.hops)),
+            "resolve-hop" if self.hops > 0 => written(&unknown_release(asked)?),
+            "check-risks" if self.hops > 0 => self.assumed(asked),
+            name if LOOKS.contains(&name) || name == "check-risks" => {
+                let output = self.look(asked, now).await?;
+                self.learn(asked, output)
+            }
+            name => {
+                if name == "await-control-plane" {
+                    self.hops += 1;
+                }
+                self.assumed(asked)
+            }
+        }
+    }
+
+    fn assumed(&self, asked: &Asked) -> Result<Json, ActivityError> {
+        self.registry.foresee(&asked.activity, &asked.input).ok_or_else(|| {
+            let message = format!("nobody can foresee what comes of {:?}; this is a bug in windlass", asked.summary);
+            ActivityError::permanent("unforeseeable", message)
+        })
+    }
+
+    /// Tries a read again for as long as an API server takes to restart.
+    async fn look(&self, asked: &Asked, now: Timestamp) -> Result<Json, ActivityError> {
+        let clock: Arc<dyn Clock> = Arc::new(AheadClock { base: self.clock.clone(), ahead: now.since(self.begins) });
+        for attempt in 1..MOST_LOOKS {
+            match self.registry.look(&asked.activity, &asked.input, clock.clone()).await {
+                Err(error) if error.kind == FailureKind::Transient && error.code != "unauthorized" => {
+                    let wished = Duration::from_secs(error.retry_after_seconds.unwrap_or(0));
+                    let pause = wished.clamp(Duration::from_secs(1), LONGEST_WISH) * attempt;
+                    self.clock.sleep_until(self.clock.now().plus(pause)).await;
+                }
+                outcome => return outcome,
+            }
+        }
+        self.registry.look(&asked.activity, &asked.input, clock).await
+    }
+
+    /// Keeps what later answers depend on, and answers as the cluster will be when the run comes there.
+    fn learn(&mut self, asked: &Asked, output: Json) -> Result<Json, ActivityError> {
+        match asked.activity.as_str() {
+            "preflight" => {
+                self.preflight = Some(read(&output)?);
+                // A plan shows what comes after a blocker, too; it is the start that refuses.
+                written(&PreflightReport { checks: Vec::new(), drains: Vec::new() })
+            }
+            "choose-waves" => {
+                self.waves = Some(read(&output)?);
+                Ok(output)
+            }
+            "list-pools" => {
+                self.pools = with_waves(read(&output)?, self.waves.as_ref());
+                written(&self.pools)
+            }
+            _ => Ok(output),
+        }
+    }
+
+    fn spread(&self, asked: &Asked) -> Spread {
+        match asked.activity.as_str() {
+            "await-control-plane" => self.estimates.hop,
+            "check-health" | "final-verification" => SETTLE,
+            "await-pool" => {
+                let pool = asked.input.to::<AwaitPool>().ok().map(|wait| wait.pool);
+                let pool = self.pools.iter().find(|known| Some(&known.name) == pool.as_ref());
+                pool.map_or(self.estimates.node, |pool| self.estimates.pool(pool.nodes, &pool.max_unavailable))
+            }
+            _ => QUICK,
+        }
+    }
+}
+
+/// How often a read is tried before the plan is given up: an API server that restarts is back within half a minute.
+const MOST_LOOKS: u32 = 7;
+
+/// A server may ask for a delay, but nobody waits for a plan for long.
+const LONGEST_WISH: Duration = Duration::from_secs(10);
+
+/// A clock that is ahead of another: a look into a window of next week is made as if next week were now.
+struct AheadClock {
+    base: Arc<dyn Clock>,
+    ahead: Duration,
+}
+
+impl Clock for AheadClock {
+    fn now(&self) -> Timestamp {
+        self.base.now().plus(self.ahead)
+    }
+
+    fn sleep_until(&self, at: Timestamp) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        let left = at.since(self.now());
+        self.base.sleep_until(self.base.now().plus(left))
+    }
+
+    fn speed(&self) -> f64 {
+        self.base.speed()
+    }
+}
+
+/// The gates of a later hop exist only once the hop before is done, so the plan names one in any case.
+fn unknown_gates(hops: u32) -> Gates {
+    let key = "what the vendor then asks for".to_owned();
+    Gates { missing: vec![Gate { key, text: format!("Known once hop {hops} is done.") }], acknowledged: Vec::new() }
+}
+
+/// A release that is pinned right before its hop has no version yet.
+fn unknown_release(asked: &Asked) -> Result<Release, ActivityError> {
+    let minor = asked.input.to::<ResolveHop>().map_err(|e| unreadable(&e))?.minor;
+    let mut version = semver::Version::new(minor.major, minor.minor, 0);
+    version.pre = semver::Prerelease::new("newest").unwrap_or_default();
+    Ok(Release { version, image: "pinned right before its hop".to_owned() })
+}
+
+/// The pools as they are once the waves have theirs.
+fn with_waves(mut pools: Vec<PoolState>, waves: Option<&Waves>) -> Vec<PoolState> {
+    for wave in waves.iter().flat_map(|waves| &waves.waves) {
+        let count = u32::try_from(wave.nodes.len()).unwrap_or(u32::MAX);
+        let Some(source) = pools.iter_mut().find(|pool| pool.name == wave.source) else { continue };
+        source.nodes = source.nodes.saturating_sub(count);
+        let max_unavailable = wave.max_unavailable.clone().unwrap_or_else(|| source.max_unavailable.clone());
+        let formed = PoolState { name: wave.pool.clone(), nodes: count, max_unavailable, ..source.clone() };
+        pools.push(formed);
+    }
+    pools
+}
+
+fn written<T: serde::Serialize>(value: &T) -> Result<Json, ActivityError> {
+    Json::of(value).map_err(|e| unreadable(&e))
+}
+
+fn read<T: serde::de::DeserializeOwned>(json: &Json) -> Result<T, ActivityError> {
+    json.to().map_err(|e| unreadable(&e))
+}
+
+fn unreadable(error: &serde_json::Error) -> ActivityError {
+    ActivityError::permanent("unreadable", format!("an answer can't be read by this build: {error}"))
+}

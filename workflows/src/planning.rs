@@ -1,0 +1,201 @@
+//! From a draft of a run to the plan that people read and approve.
+
+use windlass_activities::deadline::Deadline;
+use windlass_activities::estimate::Estimates;
+use windlass_activities::inventory::Inventory;
+use windlass_activities::pool::PoolState;
+use windlass_activities::release::UpdatePath;
+use windlass_activities::target::Target;
+use windlass_activities::windows::{Calendar, FindWindow, Placement};
+use windlass_engine::foresee::{Asked, Deed};
+use windlass_engine::{Activity as _, Effect, Json, Registry, WorkflowError};
+
+use crate::foresight::Draft;
+use crate::plan::{PlacedStep, Plan, PlannedStep};
+
+/// What a plan is made of.
+pub struct Findings<'a> {
+    /// The workflow's registered name.
+    pub workflow: &'a str,
+    /// The cluster's id.
+    pub cluster: &'a str,
+    /// The run's input.
+    pub input: &'a Json,
+    /// The run as it would go.
+    pub draft: &'a Draft,
+    /// The cluster as the plan pins it.
+    pub inventory: &'a Inventory,
+    /// How long steps take, and how that is known.
+    pub estimates: &'a Estimates,
+    /// When steps may begin.
+    pub calendar: Option<&'a Calendar>,
+    /// What else a person should know.
+    pub notes: Vec<String>,
+    /// Knows the requests of each activity.
+    pub registry: &'a Registry,
+}
+
+/// Puts a plan together. Pure.
+pub fn plan(found: &Findings<'_>) -> Plan {
+    let preflight = found.draft.preflight.as_ref();
+    let mut blockers: Vec<String> = preflight.iter().flat_map(|report| report.blockers()).map(ToString::to_string).collect();
+    let mut warnings: Vec<String> = preflight.iter().flat_map(|report| report.warnings()).map(ToString::to_string).collect();
+    warnings.extend(found.notes.iter().cloned());
+    warnings.extend(learned(found, "resolve-path", |path: UpdatePath| path.notes));
+    warnings.extend(learned(found, "resolve-target", |target: Target| target.notes));
+    warnings.extend(pressing(found));
+    if let Err(error) = &found.draft.foresight.end {
+        blockers.push(ending(error));
+    }
+    blockers.extend(never_fits(found));
+    let mut plan = Plan {
+        workflow: found.workflow.to_owned(),
+        cluster: found.cluster.to_owned(),
+        facts: facts(found),
+        nodes: found.inventory.nodes.clone(),
+        steps: steps(found),
+        calendar: found.calendar.cloned(),
+        placements: placements(found),
+        restores: restores(found),
+        blockers,
+        warnings,
+        reckoned_from: found.estimates.source.clone(),
+        input_digest: blake3::hash(found.input.to_string().as_bytes()).to_hex()[..16].to_owned(),
+        digest: String::new(),
+    };
+    plan.digest = plan.digest_of_content();
+    plan
+}
+
+fn ending(error: &WorkflowError) -> String {
+    format!("the run would not end well: {error}")
+}
+
+/// A step that no window can hold stops the plan, not the run on its second weekend.
+fn never_fits(found: &Findings<'_>) -> Vec<String> {
+    let mut refused = Vec::new();
+    for deed in &found.draft.foresight.deeds {
+        if let Deed::Activity { asked, result: Err(error) } = &deed.what
+            && asked.activity == "find-window"
+        {
+            let help = "or say how long it takes here (--expect-hop, --expect-node), or let some nodes go first (--canary)";
+            refused.push(format!("{}; {help}", error.message));
+        }
+    }
+    refused
+}
+
+/// Deadlines that come nearer than they should before the run is expected to be over.
+fn pressing(found: &Findings<'_>) -> Vec<String> {
+    let Some(over) = found.draft.foresight.deeds.last().map(|deed| deed.ends) else { return Vec::new() };
+    let mut lines = learned(found, "read-deadlines", |deadlines: Vec<Deadline>| {
+        let near = deadlines.into_iter().filter(|deadline| deadline.warn_at() <= over);
+        near.map(|deadline| format!("{} at {} ({}): {}", deadline.what, deadline.at, deadline.source, deadline.consequence))
+            .collect()
+    });
+    lines.dedup();
+    lines
+}
+
+fn facts(found: &Findings<'_>) -> Vec<String> {
+    let mut facts = learned(found, "resolve-path", |path: UpdatePath| {
+        let mut lines = vec![format!("from {} ({})", path.from.version, path.from.digest())];
+        lines.extend(path.hops.iter().map(|hop| match &hop.release {
+            Some(release) => format!("to {} ({})", release.version, release.digest()),
+            None => format!("to {} (pinned right before its hop)", hop.minor),
+        }));
+        lines.push(format!("edges read from {}", path.source));
+        lines
+    });
+    facts.extend(learned(found, "resolve-target", |target: Target| {
+        let mut lines = vec![
+            format!("from {} ({})", target.from.version, target.from.digest()),
+            format!("to {} ({})", target.release.title(), target.release.digest()),
+            format!("edges read from {}", target.source),
+        ];
+        let accepted = |accepted: bool| if accepted { "accepted" } else { "not accepted" };
+        lines
+            .extend(target.risks.iter().map(|risk| format!("risk {}, {}: {}", risk.name, accepted(risk.accepted), risk.message)));
+        lines
+    }));
+    let mut pools = learned(found, "list-pools", |pools: Vec<PoolState>| {
+        let line = |pool: PoolState| {
+            format!("pool {}: {} nodes, {} at a time, at {}", pool.name, pool.nodes, pool.max_unavailable, pool.rolled_out)
+        };
+        pools.into_iter().map(line).collect()
+    });
+    facts.append(&mut pools);
+    facts.extend(found.inventory.objection.iter().map(|objection| format!("not upgradeable: {objection}")));
+    facts.extend(found.inventory.conditional.iter().map(|update| format!("offered with risks: {update}")));
+    facts
+}
+
+/// What the foreseen results of an activity say, in order.
+fn learned<T: serde::de::DeserializeOwned>(found: &Findings<'_>, activity: &str, say: impl Fn(T) -> Vec<String>) -> Vec<String> {
+    let mut lines = Vec::new();
+    for deed in &found.draft.foresight.deeds {
+        if let Deed::Activity { asked, result: Ok(output) } = &deed.what
+            && asked.activity == activity
+        {
+            lines.extend(output.to().map(&say).unwrap_or_default());
+        }
+    }
+    lines
+}
+
+fn restores(found: &Findings<'_>) -> Vec<String> {
+    let held = found.draft.foresight.deeds.iter().filter_map(|deed| match &deed.what {
+        Deed::Hold { text, .. } => Some(text.clone()),
+        Deed::Activity { .. } | Deed::Gate { .. } | Deed::Sleep | Deed::GiveBack { .. } => None,
+    });
+    held.collect()
+}
+
+/// The steps that people read: what is written, what is waited for, what is checked. Short reads and sleeps are left out.
+fn steps(found: &Findings<'_>) -> Vec<PlannedStep> {
+    let mut steps = Vec::new();
+    let mut gate: Option<String> = None;
+    for (deed, spread) in found.draft.foresight.deeds.iter().zip(&found.draft.spreads) {
+        match &deed.what {
+            // That a deadline presses is a warning, not a point of the procedure.
+            Deed::Gate { gate: opened, .. } if opened.starts_with("deadline-") => {}
+            Deed::Gate { gate: opened, .. } => gate = Some(opened.clone()),
+            Deed::Activity { asked, .. } if is_step(asked) => {
+                // A gate stands before the first write that follows it, not before the checks in between.
+                let gate = if asked.class == Effect::Observe { None } else { gate.take() };
+                steps.push(PlannedStep {
+                    summary: asked.summary.clone(),
+                    class: asked.class,
+                    gate: asked.approval.clone().or(gate),
+                    requests: found.registry.requests(&asked.activity, &asked.input),
+                    p50_seconds: spread.p50_seconds,
+                    p90_seconds: spread.p90_seconds,
+                    expected_at: Some(deed.begins),
+                });
+            }
+            Deed::Activity { .. } | Deed::Sleep | Deed::Hold { .. } | Deed::GiveBack { .. } => {}
+        }
+    }
+    steps
+}
+
+/// The windows that the steps were foreseen to begin in.
+fn placements(found: &Findings<'_>) -> Vec<PlacedStep> {
+    let mut placed = Vec::new();
+    for deed in &found.draft.foresight.deeds {
+        if let Deed::Activity { asked, result: Ok(output) } = &deed.what
+            && asked.activity == FindWindow::NAME.as_str()
+            && let (Ok(find), Ok(placement)) = (asked.input.to::<FindWindow>(), output.to::<Placement>())
+        {
+            // A step that waits for its window is looked at again when it opens; the last finding counts.
+            placed.retain(|known: &PlacedStep| known.step != find.step);
+            placed.push(PlacedStep { step: find.step, placement });
+        }
+    }
+    placed
+}
+
+fn is_step(asked: &Asked) -> bool {
+    let short_read = ["read-", "list-", "find-"].iter().any(|prefix| asked.activity.starts_with(prefix));
+    !(short_read && asked.class == Effect::Observe)
+}

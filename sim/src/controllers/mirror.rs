@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::scheduler::Amount;
+use super::scheduler::{Amount, Load};
 use crate::store::resources::{NODES, PODS};
 use crate::store::{Change, ChangeKind, Resource, Store};
 use crate::world::json::{condition_is, has_annotation, name, namespace, text};
@@ -91,6 +91,7 @@ pub(super) struct Mirror {
     pub(super) nodes: BTreeMap<String, Arc<Value>>,
     pods: BTreeMap<PodKey, Pod>,
     by_node: BTreeMap<String, BTreeSet<PodKey>>,
+    loads: BTreeMap<String, Load>,
     by_owner: BTreeMap<PodKey, BTreeSet<PodKey>>,
 }
 
@@ -122,6 +123,11 @@ impl Mirror {
     /// The pods of a node.
     pub(super) fn pods_on(&self, node: &str) -> impl Iterator<Item = (&PodKey, &Pod)> {
         self.pick(self.by_node.get(node))
+    }
+
+    /// What runs on a node, added up.
+    pub(super) fn load(&self, node: &str) -> Load {
+        self.loads.get(node).copied().unwrap_or_default()
     }
 
     /// The pods of a replica set.
@@ -183,6 +189,7 @@ impl Mirror {
     fn put_pod(&mut self, object: &Arc<Value>, news: &mut News) {
         let (key, pod) = (key(object), Pod::read(object));
         self.by_node.entry(pod.node.clone()).or_default().insert(key.clone());
+        self.loads.entry(pod.node.clone()).or_default().add(pod.requests);
         if let Some((_, owner)) = &pod.owner {
             let owner = (key.0.clone(), owner.clone());
             news.owners.insert(owner.clone());
@@ -197,6 +204,9 @@ impl Mirror {
         let Some(pod) = self.pods.remove(key) else { return };
         if let Some(keys) = self.by_node.get_mut(&pod.node) {
             keys.remove(key);
+        }
+        if let Some(load) = self.loads.get_mut(&pod.node) {
+            load.remove(pod.requests);
         }
         if let Some((_, owner)) = pod.owner {
             let owner = (key.0.clone(), owner);

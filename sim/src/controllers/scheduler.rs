@@ -30,6 +30,30 @@ impl Amount {
     }
 }
 
+/// The pods of a node, added up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Load {
+    /// What they ask for.
+    pub(super) requested: Amount,
+    /// How many there are.
+    pub(super) pods: u64,
+}
+
+impl Load {
+    /// Counts one more pod.
+    pub(super) fn add(&mut self, requests: Amount) {
+        self.requested = self.requested.plus(requests);
+        self.pods += 1;
+    }
+
+    /// Counts one pod less.
+    pub(super) fn remove(&mut self, requests: Amount) {
+        self.requested.cpu_millis = self.requested.cpu_millis.saturating_sub(requests.cpu_millis);
+        self.requested.memory_mib = self.requested.memory_mib.saturating_sub(requests.memory_mib);
+        self.pods = self.pods.saturating_sub(1);
+    }
+}
+
 /// Processors as objects write them: `2`, `1500m`.
 fn cpu_millis(text: &str) -> u64 {
     match text.strip_suffix('m') {
@@ -96,16 +120,17 @@ impl Scheduler {
     /// The node for a pod: one that takes it, with the fewest pods of the same owner, then of all; or why there is none.
     pub(super) fn choose(&mut self, cx: &Cx<'_>, ns: &str, pod: &Pod) -> Result<String, String> {
         let home = volume_home(cx, ns, &pod.object);
+        let siblings = self.siblings(cx, ns, pod);
         let mut refused = Refused::default();
-        let mut best: Option<((usize, usize), &String)> = None;
+        let mut best: Option<((usize, u64), &String)> = None;
         for (name, node) in &cx.mirror.nodes {
-            if !self.takes(cx, (name, node), pod, home.as_deref(), &mut refused) {
+            let load = self.load(cx, name);
+            if !takes((name, node), load, pod, home.as_deref(), &mut refused) {
                 continue;
             }
-            let siblings = self.on(cx, name).filter(|p| p.owner.is_some() && p.owner == pod.owner && !p.terminating).count();
-            let load = (siblings, self.on(cx, name).count());
-            if best.is_none_or(|(least, _)| load < least) {
-                best = Some((load, name));
+            let rank = (siblings.iter().filter(|n| *n == name).count(), load.pods);
+            if best.is_none_or(|(least, _)| rank < least) {
+                best = Some((rank, name));
             }
         }
         let node = best.map(|(_, name)| name.clone()).ok_or_else(|| refused.sentence(cx.mirror.nodes.len()))?;
@@ -113,41 +138,49 @@ impl Scheduler {
         Ok(node)
     }
 
-    fn on<'a>(&'a self, cx: &'a Cx<'_>, node: &'a str) -> impl Iterator<Item = &'a Pod> {
-        cx.mirror.pods_on(node).map(|(_, pod)| pod).chain(self.placed.iter().filter(move |(n, _)| n == node).map(|(_, pod)| pod))
+    /// The nodes of the pods that share the pod's owner, one for each.
+    fn siblings(&self, cx: &Cx<'_>, ns: &str, pod: &Pod) -> Vec<String> {
+        let Some((_, owner)) = &pod.owner else { return vec![] };
+        let owner = (ns.to_owned(), owner.clone());
+        let settled = cx.mirror.pods_of(&owner).filter(|(_, p)| !p.terminating && !p.node.is_empty());
+        let placed = self.placed.iter().filter(|(_, p)| p.owner == pod.owner);
+        settled.map(|(_, p)| p.node.clone()).chain(placed.map(|(node, _)| node.clone())).collect()
     }
 
-    /// Whether a node takes a pod; counts the reason when it doesn't.
-    fn takes(&self, cx: &Cx<'_>, (name, node): (&str, &Value), pod: &Pod, home: Option<&str>, refused: &mut Refused) -> bool {
-        let reason = if !admits(node, &pod.object) {
-            &mut refused.selector
-        } else if home.is_some_and(|home| home != name) {
-            &mut refused.volume
-        } else if cordoned(node) {
-            &mut refused.cordoned
-        } else if !node_ready(node) {
-            &mut refused.not_ready
-        } else {
-            let (mut used, mut count) = (pod.requests, 1);
-            for other in self.on(cx, name) {
-                used = used.plus(other.requests);
-                count += 1;
-            }
-            let room = &node["status"]["allocatable"];
-            let has = Amount::read(room);
-            if used.cpu_millis > has.cpu_millis {
-                &mut refused.cpu
-            } else if used.memory_mib > has.memory_mib {
-                &mut refused.memory
-            } else if text(room, "/pods").parse().is_ok_and(|most: u64| count > most) {
-                &mut refused.pods
-            } else {
-                return true;
-            }
-        };
-        *reason += 1;
-        false
+    fn load(&self, cx: &Cx<'_>, node: &str) -> Load {
+        let mut load = cx.mirror.load(node);
+        for (_, pod) in self.placed.iter().filter(|(n, _)| n == node) {
+            load.add(pod.requests);
+        }
+        load
     }
+}
+
+/// Whether a node that bears this load takes a pod; counts the reason when it doesn't.
+fn takes((name, node): (&str, &Value), load: Load, pod: &Pod, home: Option<&str>, refused: &mut Refused) -> bool {
+    let reason = if !admits(node, &pod.object) {
+        &mut refused.selector
+    } else if home.is_some_and(|home| home != name) {
+        &mut refused.volume
+    } else if cordoned(node) {
+        &mut refused.cordoned
+    } else if !node_ready(node) {
+        &mut refused.not_ready
+    } else {
+        let room = &node["status"]["allocatable"];
+        let (needed, has) = (load.requested.plus(pod.requests), Amount::read(room));
+        if needed.cpu_millis > has.cpu_millis {
+            &mut refused.cpu
+        } else if needed.memory_mib > has.memory_mib {
+            &mut refused.memory
+        } else if text(room, "/pods").parse().is_ok_and(|most: u64| load.pods >= most) {
+            &mut refused.pods
+        } else {
+            return true;
+        }
+    };
+    *reason += 1;
+    false
 }
 
 /// Whether a node's labels and taints let a pod in.

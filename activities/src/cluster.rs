@@ -238,7 +238,7 @@ impl Cluster {
         }
     }
 
-    async fn call<T: serde::de::DeserializeOwned, E: std::error::Error>(
+    pub(crate) async fn call<T: serde::de::DeserializeOwned, E: std::error::Error>(
         &self,
         call: Call,
         request: Result<Request<Vec<u8>>, E>,

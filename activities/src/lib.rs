@@ -46,6 +46,7 @@ pub mod update;
 pub mod verify;
 pub mod views;
 mod wait;
+pub mod whole;
 pub mod windows;
 
 pub use cluster::{Cluster, FIELD_MANAGER, Patch, Query, Settings};

@@ -1,15 +1,18 @@
 //! A simulated cluster as the command line shapes it, and its time as the engine reads it.
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use windlass_engine::{Clock, Timestamp};
 use windlass_sim::hazards::Faults;
+use windlass_sim::snapshot::Snapshot;
 use windlass_sim::{ClusterShape, Scenario, Sim, SimClock};
 
 use crate::failure::{Failure, Kind};
+use crate::ui::Ui;
 
 /// The heading of the options that shape a simulated cluster.
 const CLUSTER: &str = "Simulated cluster";
@@ -26,6 +29,9 @@ pub(crate) struct ShapeArgs {
     /// The release that is installed
     #[arg(long, value_name = "VERSION", global = true, help_heading = CLUSTER)]
     version: Option<String>,
+    /// A snapshot of a real cluster, to be simulated as it is
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["nodes", "pools", "version"], global = true, help_heading = CLUSTER)]
+    from: Option<PathBuf>,
     /// What every random choice of the cluster follows from
     #[arg(long, value_name = "NUMBER", default_value_t = 1, global = true, help_heading = CLUSTER)]
     pub(crate) seed: u64,
@@ -38,10 +44,16 @@ impl ShapeArgs {
     /// The cluster as asked for, with what is wrong with it from the start and what goes wrong later.
     pub(crate) fn plan(&self) -> Result<PlannedSim, Failure> {
         let faults = Faults::read(self.faults.as_deref().unwrap_or_default()).map_err(|e| instructed(&e.to_string()))?;
-        let mut shape = self.shape()?;
+        let copied = self.from.as_deref().map(Snapshot::load).transpose().map_err(|e| instructed(&e.to_string()))?;
+        let epoch = copied.as_ref().map_or_else(epoch, |copied| copied.taken);
+        let notes = copied.as_ref().map(Snapshot::notes).unwrap_or_default();
+        let mut shape = match copied {
+            Some(copied) => copied.shape(self.seed),
+            None => self.shape()?,
+        };
         faults.apply(&mut shape);
         let scenario = faults.scenario(&shape).map_err(|e| instructed(&e.to_string()))?;
-        Ok(PlannedSim { shape, scenario, is_troubled: !faults.is_empty() })
+        Ok(PlannedSim { shape, scenario, epoch, notes, is_troubled: !faults.is_empty() })
     }
 
     fn shape(&self) -> Result<ClusterShape, Failure> {
@@ -64,7 +76,10 @@ impl ShapeArgs {
 /// A simulated cluster that is not built yet.
 pub(crate) struct PlannedSim {
     pub(crate) shape: ClusterShape,
+    /// Where its time begins.
+    pub(crate) epoch: DateTime<Utc>,
     scenario: Scenario,
+    notes: Vec<String>,
     is_troubled: bool,
 }
 
@@ -74,8 +89,16 @@ const SETTLING: Duration = Duration::from_secs(5 * 60);
 impl PlannedSim {
     /// Builds the cluster and starts its controllers.
     pub(crate) fn start(self, clock: SimClock) -> Result<Sim, Failure> {
-        Sim::start(self.shape, self.scenario, clock)
-            .map_err(|e| Failure::usage(format!("the simulated cluster can't be built: {e}"), "change --nodes or --pools"))
+        Sim::start(self.shape, self.scenario, clock).map_err(|e| {
+            Failure::usage(format!("the simulated cluster can't be built: {e}"), "change its nodes, pools or snapshot")
+        })
+    }
+
+    /// Says what of a snapshot is simulated otherwise.
+    pub(crate) fn say_notes(&self, ui: &Ui) {
+        for note in &self.notes {
+            ui.talk(&format!("note: {note}"));
+        }
     }
 
     /// As [`PlannedSim::start`], and waits until trouble that is there from the start shows.
@@ -100,8 +123,8 @@ fn instructed(text: &str) -> Failure {
 /// A Monday morning: simulated time begins there, so that two rehearsals of one seed are the same to the second.
 const EPOCH_SECONDS: i64 = 1_762_156_800;
 
-/// Where simulated time begins.
-pub(crate) fn epoch() -> DateTime<Utc> {
+/// Where simulated time begins, unless it is a real cluster's.
+fn epoch() -> DateTime<Utc> {
     DateTime::from_timestamp(EPOCH_SECONDS, 0).unwrap_or_default()
 }
 

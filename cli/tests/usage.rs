@@ -30,6 +30,7 @@ fn the_help_is_a_contract() {
         "verify",
         "export",
         "sim",
+        "snapshot",
         "rbac",
     ];
     let help = |command: &str| {

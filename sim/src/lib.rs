@@ -25,4 +25,4 @@ pub use serve::Server;
 pub use sim::Sim;
 pub use store::Store;
 pub use world::shape::ClusterShape;
-pub use world::{graph, shape};
+pub use world::{graph, shape, snapshot};

@@ -18,6 +18,7 @@ mod retry;
 mod set_timeout;
 mod sim;
 mod skip;
+mod snapshot;
 mod start;
 mod status;
 mod unpause;
@@ -73,6 +74,8 @@ pub(crate) enum Command {
     Export(export::Args),
     /// Serve a simulated cluster for kubectl and for trials
     Sim(sim::Args),
+    /// Write down the shape of the cluster, without secrets, to rehearse on
+    Snapshot(snapshot::Args),
     /// Print the least permissions that a workflow needs
     Rbac(rbac::Args),
 }
@@ -102,6 +105,7 @@ impl Command {
             Self::Verify(args) => verify::run(app, &args),
             Self::Export(args) => export::run(app, &args),
             Self::Sim(args) => sim::run(app, &args).await,
+            Self::Snapshot(args) => snapshot::run(app, &args).await,
             Self::Rbac(args) => rbac::run(app, &args),
         }
     }

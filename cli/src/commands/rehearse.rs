@@ -43,8 +43,10 @@ pub(crate) async fn run(app: &App, mut args: Args) -> Outcome {
     }
     let speed = simulation::checked_speed(args.speed.unwrap_or(1.0))?;
     let planned = args.shape.plan()?;
+    planned.say_notes(&app.ui);
     args.workflow.for_cluster_at(&planned.shape.version);
-    let sim = planned.start_settled(SimClock::new(simulation::epoch(), speed)).await?;
+    let clock = SimClock::new(planned.epoch, speed);
+    let sim = planned.start_settled(clock).await?;
     let clock: Arc<dyn Clock> = Arc::new(SimulatedTime(sim.clock().clone()));
     let client = kube::Client::new(sim.service(), "default");
     let cluster = Arc::new(Cluster::from_client(client, Settings::simulated(clock.clone())).await?);

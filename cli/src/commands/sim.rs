@@ -30,7 +30,9 @@ pub(crate) struct Args {
 pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
     let speed = simulation::checked_speed(args.speed)?;
     // The kubeconfig tells clients how fast its time passes; they begin together.
-    let sim = args.shape.plan()?.start(SimClock::new(chrono::Utc::now(), speed))?;
+    let planned = args.shape.plan()?;
+    planned.say_notes(&app.ui);
+    let sim = planned.start(SimClock::new(chrono::Utc::now(), speed))?;
     let server = sim.serve(&args.dir, args.port).await.map_err(|e| Failure::io("serving from", &args.dir, &e))?;
     let kubeconfig = server.kubeconfig().display().to_string();
     app.ui.data(&format!("{kubeconfig}\n"))?;

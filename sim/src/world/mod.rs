@@ -11,6 +11,7 @@ pub(crate) mod operators;
 mod overlays;
 pub(crate) mod pools;
 pub mod shape;
+pub mod snapshot;
 pub(crate) mod version;
 pub(crate) mod workloads;
 
@@ -94,13 +95,18 @@ pub(crate) fn populate(store: &Store, shape: &ClusterShape, graph: &UpdateGraph)
     drafts.extend(version::drafts(&mut plan));
     drafts.extend(config::drafts(&mut plan));
     drafts.extend(pools::drafts(&mut plan));
-    drafts.extend(nodes::drafts(&mut plan));
-    drafts.extend(workloads::drafts(&mut plan));
+    match &shape.copied {
+        None => {
+            drafts.extend(nodes::drafts(&mut plan));
+            drafts.extend(workloads::drafts(&mut plan));
+        }
+        Some(copied) => drafts.extend(copied.drafts(&mut plan)),
+    }
     let mut uids = BTreeMap::new();
     for draft in drafts {
         write(store, draft, &mut uids, now)?;
     }
-    Ok(())
+    shape.copied.as_ref().map_or(Ok(()), |copied| copied.lay_over(store))
 }
 
 /// Lays the shape's own objects over the generated ones, where the controllers see it.

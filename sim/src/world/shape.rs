@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::graph::UpdateGraph;
+use super::snapshot::Snapshot;
 pub use parts::{AlertShape, Credentials, CredentialsMode, Mirror, NodeSize, Platform, PodRequests};
 
 /// The size, versions and peculiarities of a simulated cluster; together with the scenario it decides everything that happens.
@@ -75,6 +76,9 @@ pub struct ClusterShape {
     /// Objects laid over the generated ones: merged into the one of the same kind and name, else added.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub objects: Vec<serde_json::Value>,
+    /// The real cluster whose nodes, machines and workloads it has, instead of generated ones.
+    #[serde(skip)]
+    pub copied: Option<std::sync::Arc<Snapshot>>,
 }
 
 /// One machine config pool.
@@ -208,6 +212,7 @@ impl Default for ClusterShape {
             timing: Timing::default(),
             graph: None,
             objects: vec![],
+            copied: None,
         }
     }
 }
@@ -304,6 +309,9 @@ impl ClusterShape {
 
     /// Each pool with the names of its nodes, `master` first.
     pub fn nodes_by_pool(&self) -> Vec<(String, Vec<String>)> {
+        if let Some(copied) = &self.copied {
+            return copied.nodes_by_pool();
+        }
         let master = ("master".to_owned(), self.control_plane);
         let pools = std::iter::once(master).chain(self.pools.iter().map(|p| (p.name.clone(), p.nodes)));
         pools.map(|(pool, n)| (pool.clone(), (0..n).map(|i| format!("{pool}-{i}")).collect())).collect()

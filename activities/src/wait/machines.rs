@@ -13,14 +13,15 @@ use crate::views::{Conditions as _, Machine, Status, View as _};
 const NAMESPACE: &str = "openshift-machine-api";
 /// Names the machine of a node.
 const MACHINE: &str = "machine.openshift.io/machine";
-/// How often they are listed, metadata only; health checks wait for minutes before they delete one.
-const PAUSE: Duration = Duration::from_secs(50);
+/// How often they are listed, metadata only, while a node is away.
+const PAUSE: Duration = Duration::from_secs(45);
 
 /// What is known of machines.
 #[derive(Default)]
 pub(super) struct Machines {
     next: Option<Timestamp>,
     off: bool,
+    wanted: bool,
     found: Vec<Reason>,
 }
 
@@ -28,8 +29,8 @@ impl Machines {
     /// Looks for machines that are being deleted, if a node is away.
     pub(super) async fn look(&mut self, cluster: &Cluster, snapshot: &Snapshot) -> Vec<Reason> {
         let away = snapshot.nodes.values().any(|node| node.says("Ready") != Status::True || node.spec.unschedulable);
-        let due = self.next.is_none_or(|next| next <= snapshot.now);
-        if self.off || !due || (!away && self.found.is_empty()) {
+        self.wanted = !self.off && (away || !self.found.is_empty());
+        if !self.wanted || self.next.is_some_and(|next| next > snapshot.now) {
             return self.found.clone();
         }
         self.next = Some(snapshot.now.plus(PAUSE));
@@ -47,6 +48,11 @@ impl Machines {
             Err(_) => {}
         }
         self.found.clone()
+    }
+
+    /// How long until the next look is due, if one is wanted.
+    pub(super) fn pause(&self, now: Timestamp) -> Option<Duration> {
+        self.next.filter(|_| self.wanted && !self.off).map(|next| next.since(now))
     }
 }
 

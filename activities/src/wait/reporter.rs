@@ -52,6 +52,6 @@ impl<'a> Reporter<'a> {
 
     /// How long until something is to be looked at, if anything is.
     pub(super) fn pause(&self, snapshot: &Snapshot) -> Option<Duration> {
-        self.drains.pause(snapshot.now)
+        [self.drains.pause(snapshot.now), self.machines.pause(snapshot.now)].into_iter().flatten().min()
     }
 }

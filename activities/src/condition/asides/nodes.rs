@@ -19,6 +19,9 @@ const LONGEST: Duration = Duration::from_secs(60 * 60);
 /// Until a boot was seen: a node of bare metal is back within 18 minutes.
 const UNKNOWN: Duration = Duration::from_secs(20 * 60);
 
+/// For how long a node that left is told of: by then it is replaced, or was meant to go.
+const REMEMBERED: Duration = Duration::from_secs(30 * 60);
+
 /// What is remembered of nodes.
 #[derive(Debug, Default)]
 pub(super) struct Nodes {
@@ -34,7 +37,7 @@ struct Memory {
     away_since: Option<Timestamp>,
     cordoned_for_drain: bool,
     uncordoned: bool,
-    gone: bool,
+    gone_since: Option<Timestamp>,
 }
 
 impl Nodes {
@@ -48,14 +51,16 @@ impl Nodes {
             self.slowest_boot = self.slowest_boot.max(boot);
         }
         for (name, memory) in &mut self.known {
-            memory.gone = !snapshot.nodes.contains_key(name);
+            let since = memory.gone_since.unwrap_or(snapshot.now);
+            memory.gone_since = (!snapshot.nodes.contains_key(name)).then_some(since);
         }
+        self.known.retain(|_, memory| memory.gone_since.is_none_or(|since| snapshot.now.since(since) < REMEMBERED));
         let limit = self.limit();
         let mut found: Vec<Reason> = snapshot.nodes.values().flat_map(|node| self.told(node, snapshot.now, limit)).collect();
-        let gone = self.known.iter().filter(|(_, memory)| memory.gone);
-        found.extend(gone.map(|(name, _)| {
+        let gone = self.known.iter().filter(|(_, memory)| memory.gone_since.is_some());
+        found.extend(gone.map(|(name, memory)| {
             let what = "has left the cluster: its Node object is gone; find out who deleted its machine";
-            Reason::waiting(format!("node {name}"), what).graded(Concern::Broken)
+            Reason::waiting(format!("node {name}"), what).since(memory.gone_since).graded(Concern::Broken)
         }));
         found
     }
@@ -236,8 +241,11 @@ mod tests {
     #[test]
     fn a_node_that_leaves_or_fails_is_named_with_the_reason() {
         let leaves = |snapshot: &mut Snapshot| drop(std::sync::Arc::make_mut(&mut snapshot.nodes).remove("worker-1"));
-        let gone = "!! node worker-1 has left the cluster: its Node object is gone; find out who deleted its machine";
+        let gone = "!! node worker-1 has left the cluster: its Node object is gone; find out who deleted its machine \
+                    (since 2026-03-01 12:01:00Z)";
         assert_eq!(told(&[(0, &|_| {}), (1, &leaves)]), [gone]);
+        assert_eq!(told(&[(0, &|_| {}), (1, &leaves), (30, &|_| {})]), [gone]);
+        assert_eq!(told(&[(0, &|_| {}), (1, &leaves), (31, &|_| {})]), [""; 0]);
         assert_eq!(told(&[(0, &leaves)]), [""; 0]);
         let failing = on("worker-0", |node| {
             annotate(node, "state", "Degraded");

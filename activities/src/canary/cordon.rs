@@ -38,6 +38,11 @@ impl Activity for CordonNode {
         vec![format!("PATCH /api/v1/nodes/{} merge {{\"spec\":{{\"unschedulable\":true}}}}", self.node)]
     }
 
+    fn assumed(&self) -> Option<NodeCordoned> {
+        // Who says so has cordoned it, or left it out: either way it is not the run's to give back.
+        Some(NodeCordoned { node: self.node.clone(), ours: false })
+    }
+
     async fn run(self, cx: ActivityContext<Cluster>) -> Result<NodeCordoned, ActivityError> {
         let owner = owner_of(cx.attempt().run);
         let node: Node = cx.world().must_get(None, self.node.as_str()).await?;
@@ -85,6 +90,10 @@ impl Activity for UncordonNode {
 
     fn requests(&self) -> Vec<String> {
         vec![format!("PATCH /api/v1/nodes/{} merge {{\"spec\":{{\"unschedulable\":null}}}}", self.node)]
+    }
+
+    fn assumed(&self) -> Option<NodeUncordoned> {
+        Some(NodeUncordoned::NotOurs)
     }
 
     async fn run(self, cx: ActivityContext<Cluster>) -> Result<NodeUncordoned, ActivityError> {

@@ -9,7 +9,7 @@ use crate::cluster::{Cluster, Query};
 use crate::condition::{Reason, Verdict, configuring, not_ready};
 use crate::ids::{NodeName, PoolName, RenderedConfig};
 use crate::machine_health::changed_meanwhile;
-use crate::requests::patch_line;
+use crate::requests::{ASSUMED, patch_line};
 use crate::snapshot::{Snapshot, membership};
 use crate::views::{MachineConfigPool, Node, View as _};
 use crate::wait::{Wait, wait_for};
@@ -49,6 +49,11 @@ impl Activity for ReadWave {
 
     fn summary(&self) -> String {
         format!("look whether pool {} can be given back without a reboot", self.wave.pool)
+    }
+
+    fn assumed(&self) -> Option<WaveState> {
+        // The uid fits no pool: a deletion that relies on it is refused.
+        Some(WaveState::Movable { uid: Some(String::new()), wave: self.wave.clone() })
     }
 
     async fn run(self, cx: ActivityContext<Cluster>) -> Result<WaveState, ActivityError> {
@@ -163,6 +168,10 @@ impl Activity for UnlabelWave {
         self.wave.nodes.iter().map(|node| patch_line::<Node>(None, node.name.as_str(), &labelled(&self.wave, false))).collect()
     }
 
+    fn assumed(&self) -> Option<WaveUnlabelled> {
+        Some(WaveUnlabelled { nodes: self.wave.nodes.iter().map(|node| node.name.clone()).collect() })
+    }
+
     async fn run(self, cx: ActivityContext<Cluster>) -> Result<WaveUnlabelled, ActivityError> {
         let mut nodes = Vec::new();
         match look(cx.world(), &self.wave, &owner_of(cx.attempt().run)).await? {
@@ -208,6 +217,10 @@ impl Activity for AwaitWaveDissolved {
 
     fn summary(&self) -> String {
         format!("wait until {} nodes are back in pool {}", self.wave.nodes.len(), self.wave.source)
+    }
+
+    fn assumed(&self) -> Option<Dissolved> {
+        Some(Dissolved { evidence: ASSUMED.to_owned(), rebooted: Vec::new() })
     }
 
     async fn run(self, cx: ActivityContext<Cluster>) -> Result<Dissolved, ActivityError> {
@@ -258,11 +271,17 @@ impl Activity for DeleteWavePool {
         vec![format!("DELETE {}/{}", collection(), self.pool)]
     }
 
+    fn assumed(&self) -> Option<WavePoolDeleted> {
+        Some(WavePoolDeleted { already: true })
+    }
+
     async fn run(self, cx: ActivityContext<Cluster>) -> Result<WavePoolDeleted, ActivityError> {
         let there: Option<MachineConfigPool> = cx.world().get(None, self.pool.as_str()).await?;
-        let Some(pool) = there.filter(|pool| pool.uid_text() == self.uid) else {
-            return Ok(WavePoolDeleted { already: true });
-        };
+        let Some(pool) = there else { return Ok(WavePoolDeleted { already: true }) };
+        if pool.uid_text() != self.uid {
+            let message = format!("pool {} is not the one that was looked at; find out who made it, then retry", self.pool);
+            return Err(ActivityError::permanent("foreign", message));
+        }
         let nodes: Vec<Node> = cx.world().list(&Query::default()).await?;
         if let Some(why) = in_use(&pool, &nodes) {
             return Err(ActivityError::permanent("in-use", why));

@@ -8,6 +8,7 @@ use crate::cluster::{Cluster, Query};
 use crate::drain::explain_blocked_drain;
 use crate::error::{CallError, Failure};
 use crate::ids::NodeName;
+use crate::requests::ASSUMED;
 use crate::views::{Node, Pod, View as _};
 
 /// Budgets move as pods come up elsewhere, which takes them some seconds.
@@ -46,6 +47,10 @@ impl Activity for DrainNode {
 
     fn requests(&self) -> Vec<String> {
         vec![format!("POST /api/v1/namespaces/…/pods/…/eviction for each pod of node {}, with the pod's uid", self.node)]
+    }
+
+    fn assumed(&self) -> Option<NodeDrained> {
+        Some(NodeDrained { node: self.node.clone(), evicted: 0, left: vec![format!("node {}: {ASSUMED}", self.node)] })
     }
 
     async fn run(self, cx: ActivityContext<Cluster>) -> Result<NodeDrained, ActivityError> {

@@ -6,7 +6,7 @@ use super::wave::Wave;
 use crate::cluster::{Cluster, Patch};
 use crate::condition::{Reason, Verdict, configuring, pool_rolled_out, pool_troubles};
 use crate::ids::{NodeName, PoolName};
-use crate::requests::patch_line;
+use crate::requests::{ASSUMED, patch_line};
 use crate::snapshot::{Snapshot, membership};
 use crate::views::{MachineConfigPool, Node, View as _};
 use crate::wait::{Wait, wait_for};
@@ -38,6 +38,10 @@ impl Activity for AwaitWaveRendered {
 
     fn summary(&self) -> String {
         format!("wait until pool {} has rendered the configuration of pool {}", self.wave.pool, self.wave.source)
+    }
+
+    fn assumed(&self) -> Option<WaveRendered> {
+        Some(WaveRendered { evidence: ASSUMED.to_owned() })
     }
 
     async fn run(self, cx: ActivityContext<Cluster>) -> Result<WaveRendered, ActivityError> {
@@ -108,6 +112,11 @@ impl Activity for LabelWave {
         self.wave.nodes.iter().map(|node| patch_line::<Node>(None, node.name.as_str(), &labelled(&self.wave, true))).collect()
     }
 
+    fn assumed(&self) -> Option<WaveLabelled> {
+        let already = self.wave.nodes.iter().map(|node| node.name.clone()).collect();
+        Some(WaveLabelled { labelled: Vec::new(), already })
+    }
+
     async fn run(self, cx: ActivityContext<Cluster>) -> Result<WaveLabelled, ActivityError> {
         let wave = &self.wave;
         let mut outcome = WaveLabelled { labelled: Vec::new(), already: Vec::new() };
@@ -155,6 +164,10 @@ impl Activity for AwaitWaveFormed {
 
     fn summary(&self) -> String {
         format!("wait until {} nodes are in pool {}, none of them rebooted", self.wave.nodes.len(), self.wave.pool)
+    }
+
+    fn assumed(&self) -> Option<WaveFormed> {
+        Some(WaveFormed { evidence: ASSUMED.to_owned() })
     }
 
     async fn run(self, cx: ActivityContext<Cluster>) -> Result<WaveFormed, ActivityError> {

@@ -135,6 +135,10 @@ impl Activity for CreateWavePool {
         vec![format!("POST {} {{\"metadata\":{{\"name\":\"{}\"}},\"spec\":{spec}}}", collection(), self.wave.pool)]
     }
 
+    fn assumed(&self) -> Option<WavePool> {
+        Some(WavePool { pool: self.wave.pool.clone(), uid: String::new(), already: true })
+    }
+
     async fn run(self, cx: ActivityContext<Cluster>) -> Result<WavePool, ActivityError> {
         let owner = owner_of(cx.attempt().run);
         let pool = self.wave.pool.clone();

@@ -8,6 +8,7 @@ use windlass_engine::{Activity, ActivityContext, ActivityError, ActivityName, Ef
 use super::spec::HealthProbes;
 use super::{command, http_probe, prometheus};
 use crate::cluster::Cluster;
+use crate::requests::ASSUMED;
 
 /// One bad answer while a load balancer moves on is no news; three in a row are.
 const TRIES: u32 = 3;
@@ -75,6 +76,10 @@ impl Activity for ProbeHealth {
 
     fn summary(&self) -> String {
         format!("ask the health probes for {}", self.label)
+    }
+
+    fn assumed(&self) -> Option<ProbesWell> {
+        Some(ProbesWell { evidence: vec![ASSUMED.to_owned()] })
     }
 
     async fn run(self, cx: ActivityContext<Cluster>) -> Result<ProbesWell, ActivityError> {

@@ -229,3 +229,50 @@ async fn a_wave_that_fails_is_drained_if_asked_and_stays_so_when_a_person_stops_
     let owed = ["node/worker-1/cordon", "pool/workerpool-canary/wave"];
     check("drain", false, "still cordoned: worker-1; once they are well: oc adm uncordon worker-1", &owed).await;
 }
+
+/// The update itself, with one wave before the other workers.
+fn update(probes: &Value) -> Value {
+    let waves = json!([{"name": "canary", "select": {"percent": 20}}]);
+    let canary = json!({"pool": "worker", "soak_minutes": 30, "probes": probes, "waves": waves});
+    json!({"channel": "eus-4.18", "target": "4.18", "pause_days": 14, "terms": {"canary": canary}})
+}
+
+fn approvals() -> Vec<String> {
+    let pools = ["workerpool-canary", "infra", "worker"].map(|pool| format!("release-pool-{pool}"));
+    ["ack-hop-1", "ack-hop-2"].map(str::to_owned).into_iter().chain(pools).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_with_a_wave_reboots_each_worker_once_and_the_wave_first() {
+    let stage = Stage::new("eus-update", shape(5), Scenario::default());
+    stage.start(&update(&json!({})), &approvals(), None, None).await.unwrap();
+    assert_eq!(stage.ending(), Ending::Completed);
+    let workers: Vec<String> =
+        stage.sim.reboots().into_iter().map(|reboot| reboot.node).filter(|node| node.starts_with("worker")).collect();
+    assert_eq!((workers.len(), workers[0].as_str()), (5, "worker-0"), "{workers:?}");
+    assert!(stage.sim.reboot_counts().iter().all(|(node, count)| !node.starts_with("worker") || *count == 1));
+    let pools: Vec<String> = stage.sim.store().list(&MACHINECONFIGPOOLS).iter().map(|pool| name(pool)).collect();
+    assert_eq!(pools, ["infra", "master", "worker"]);
+    assert!(stage.state().unwrap().held.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_that_stops_at_its_wave_leaves_the_other_workers_as_they_are_and_names_what_is_owed() {
+    let stage = Stage::new("eus-update", shape(5), Scenario::default());
+    stage.start(&update(&failing()), &approvals(), None, None).await.unwrap();
+    let gate = "canary-canary".to_owned();
+    assert_eq!(stage.ending(), Ending::AtGates(vec![gate.clone()]));
+    stage.tell(What::Reject { gate }).unwrap().unwrap();
+    stage.resume(None).await.unwrap();
+    let Ending::Failed(error) = stage.ending() else { panic!("{:?}", stage.ending()) };
+    for told in
+        ["stopped the update after wave canary had failed", "unpausing pool worker reboots", "oc delete mcp workerpool-canary"]
+    {
+        assert!(error.contains(told), "{told}: {error}");
+    }
+    let rebooted: Vec<String> =
+        stage.sim.reboots().into_iter().map(|reboot| reboot.node).filter(|node| !node.starts_with("master")).collect();
+    assert_eq!(rebooted, ["worker-0"]);
+    let held: Vec<String> = stage.state().unwrap().held.into_keys().collect();
+    assert_eq!(held, ["pool/infra/paused", "pool/worker/paused", "pool/workerpool-canary/wave"]);
+}

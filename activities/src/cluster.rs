@@ -69,6 +69,8 @@ pub struct Query {
     pub namespace: Option<String>,
     /// A field selector: `spec.nodeName=worker-0`.
     pub fields: Option<String>,
+    /// A label selector: `!olm.copiedFrom`.
+    pub labels: Option<String>,
 }
 
 impl Cluster {
@@ -226,7 +228,12 @@ impl Cluster {
     ) -> Result<Vec<K>, CallError> {
         let namespace = query.namespace.as_deref();
         let base = kube::core::Request::new(K::url_path(&(), namespace));
-        let mut params = ListParams { limit: Some(PAGE), field_selector: query.fields.clone(), ..ListParams::default() };
+        let mut params = ListParams {
+            limit: Some(PAGE),
+            field_selector: query.fields.clone(),
+            label_selector: query.labels.clone(),
+            ..ListParams::default()
+        };
         let mut objects = Vec::new();
         loop {
             let list: List<K> = self.call(call_on::<K>("list", namespace, None), page(&base, &params)).await?;

@@ -1,6 +1,7 @@
 //! The permissions that activities need, so that they can be asked for before a run and named when one is missing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde_json::{Value, json};
 use windlass_engine::{Activity, ActivityName};
@@ -16,6 +17,14 @@ pub struct Permission {
     pub resource: &'static str,
     /// The namespace; none for cluster-wide permissions.
     pub namespace: Option<&'static str>,
+}
+
+impl fmt::Display for Permission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let dot = if self.group.is_empty() { "" } else { "." };
+        write!(f, "{} {}{dot}{}", self.verb, self.resource, self.group)?;
+        self.namespace.iter().try_for_each(|namespace| write!(f, " in namespace {namespace}"))
+    }
 }
 
 pub(crate) const fn on(verb: &'static str, group: &'static str, resource: &'static str) -> Permission {
@@ -75,10 +84,59 @@ const PREFLIGHT: [Permission; 12] = [
     READ_GATES[0],
 ];
 
+/// What the preflight reads if it may; a check without its read says so and asks for the permission.
+pub(crate) const PREFLIGHT_OPTIONAL: [Permission; 21] = [
+    on("get", CONFIG, "infrastructures"),
+    on("get", CONFIG, "networks"),
+    on("get", "operator.openshift.io", "etcds"),
+    on("get", MACHINE_CONFIG, "machineconfigs"),
+    on("list", "", "persistentvolumes"),
+    on("list", "", "services"),
+    on("list", "admissionregistration.k8s.io", "mutatingwebhookconfigurations"),
+    on("list", "admissionregistration.k8s.io", "validatingwebhookconfigurations"),
+    on("list", "ceph.rook.io", "cephclusters"),
+    on("list", "kubevirt.io", "virtualmachineinstances"),
+    on("list", "metal3.io", "baremetalhosts"),
+    on("list", "operators.coreos.com", "clusterserviceversions"),
+    on("list", "remediation.medik8s.io", "nodehealthchecks"),
+    within("openshift-config", "get", "coordination.k8s.io", "leases"),
+    within("openshift-etcd", "get", "", "configmaps"),
+    within("openshift-image-registry", "list", "apps", "deployments"),
+    within("openshift-ingress", "list", "apps", "deployments"),
+    within("openshift-monitoring", "list", "apps", "deployments"),
+    within("openshift-monitoring", "list", "apps", "statefulsets"),
+    within("openshift-image-registry", "list", "apps", "statefulsets"),
+    within("openshift-ingress", "list", "apps", "statefulsets"),
+];
+
+/// The activities of an update, for a preflight that is not told which.
+pub(crate) const UPDATE_ACTIVITIES: [ActivityName; 20] = [
+    crate::preflight::Preflight::NAME,
+    crate::release::ResolvePath::NAME,
+    crate::release::ResolveHop::NAME,
+    crate::channel::SetChannel::NAME,
+    crate::channel::AwaitUpdatesRetrieved::NAME,
+    crate::machine_health::ListHealthChecks::NAME,
+    crate::machine_health::PauseHealthCheck::NAME,
+    crate::machine_health::ResumeHealthCheck::NAME,
+    crate::pool::ListPools::NAME,
+    crate::pool::PausePool::NAME,
+    crate::pool::ReleasePool::NAME,
+    crate::pool::ReturnPool::NAME,
+    crate::pool::AwaitPool::NAME,
+    crate::update::ReadUpdateState::NAME,
+    crate::update::RequestUpdate::NAME,
+    crate::update::AwaitControlPlane::NAME,
+    crate::admin_ack::ReadGates::NAME,
+    crate::admin_ack::AcknowledgeGate::NAME,
+    crate::verify::CheckHealth::NAME,
+    crate::verify::FinalVerification::NAME,
+];
+
 /// The permissions that an activity needs; none is known for names that are not activities on clusters.
 pub fn needed_by(activity: &str) -> Option<Vec<Permission>> {
     let table: &[(ActivityName, &[&[Permission]])] = &[
-        (crate::preflight::Preflight::NAME, &[&PREFLIGHT, &READ_GATES]),
+        (crate::preflight::Preflight::NAME, &[&PREFLIGHT, &PREFLIGHT_OPTIONAL, &READ_GATES]),
         (crate::release::ResolvePath::NAME, &[&[READ_VERSION, on("list", "", "nodes")]]),
         (crate::release::ResolveHop::NAME, &[&[READ_VERSION]]),
         (crate::channel::SetChannel::NAME, &[&[READ_VERSION, PATCH_VERSION]]),

@@ -2,12 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Check, Facts, Findings, Preflight};
+use super::{Check, Facts, Findings, Preflight, named};
 use crate::drain::{BlockCause, Lack, homeless, predict};
 use crate::views::View as _;
-
-/// How many pods of one kind are named.
-const NAMED: usize = 4;
 
 /// While as many nodes of a pool are away as may be at once, the largest of them, their pods find room on the others.
 pub(super) fn capacity(facts: &Facts, _: &Preflight) -> Check {
@@ -74,9 +71,4 @@ pub(super) fn evictable(facts: &Facts, _: &Preflight) -> Check {
         "pods survive the drain of their node",
         "have the owners move or stop the named pods before their node's turn",
     )
-}
-
-fn named(names: &[String]) -> String {
-    let first = names.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
-    if names.len() > NAMED { format!("{first} and {} more", names.len() - NAMED) } else { first }
 }

@@ -5,10 +5,48 @@ use std::time::Duration;
 use super::{Check, Facts, Findings, Preflight};
 use crate::admin_ack::open_gates;
 use crate::condition::operator_troubles;
+use crate::release::Minor;
 use crate::views::{Conditions as _, HistoryState, Status};
 
 /// Windows, deadlines and certificates are reckoned with our clock and the cluster's; more than this needs looking at.
 const SKEW_LIMIT: Duration = Duration::from_secs(60);
+
+/// A network plugin goes away with a release: the plugin, and the first minor release without it.
+const GONE_PLUGINS: [(&str, u64); 2] = [("Kuryr", 15), ("OpenShiftSDN", 17)];
+
+/// The cluster is one that this way is for: the hops follow its release, its control plane is its own, its network goes along.
+pub(super) fn platform(facts: &Facts, plan: &Preflight) -> Check {
+    let (mut found, ways) = (Findings::default(), plan.ways());
+    let here = facts.version.completed().and_then(|entry| entry.version.parse().ok()).map(|version| Minor::of(&version));
+    let mut last = here;
+    for hop in &ways {
+        let follows = last.is_none_or(|last| *hop == last || *hop == last.plus(1));
+        found.block(
+            (!follows).then(|| format!("{hop} does not follow {}", last.map(|last| last.to_string()).unwrap_or_default())),
+        );
+        last = Some(*hop);
+    }
+    let platform = facts.platform.seen();
+    if platform.is_some_and(|platform| platform.status.control_plane_topology == "External") {
+        found.block(["the control plane is hosted elsewhere: it is updated there".to_owned()]);
+    }
+    let plugin = facts.network.seen().map(|network| network.status.network_type.as_str()).unwrap_or_default();
+    let gone = GONE_PLUGINS.iter().find(|(name, minor)| *name == plugin && plan.last_hop().minor >= *minor);
+    found.block(
+        gone.map(|(name, minor)| format!("the network plugin {name} is gone in 4.{minor}: migrate to OVNKubernetes first")),
+    );
+    found.warn(facts.platform.unreadable().map(|why| format!("the platform {why}")));
+    found.warn(facts.network.unreadable().map(|why| format!("the network {why}")));
+    let names = ways.iter().map(Minor::to_string).collect::<Vec<_>>().join(" and ");
+    let kind = platform.map(|platform| platform.status.platform_status.kind.as_str()).filter(|kind| !kind.is_empty());
+    let on = kind.map(|kind| format!(" on {kind}")).unwrap_or_default();
+    found.fine(format!("{}{on}, then {names}", here.map_or_else(|| "an unknown release".to_owned(), |here| here.to_string())));
+    found.judge(
+        "platform",
+        "the cluster is one that this update is for",
+        "choose the procedure for this cluster, or another target with --to",
+    )
+}
 
 /// Nothing is under way, nothing failed, nothing was refused.
 pub(super) fn version(facts: &Facts, _: &Preflight) -> Check {
@@ -33,7 +71,8 @@ pub(super) fn version(facts: &Facts, _: &Preflight) -> Check {
     found.judge("version", "no update is under way, failing or refused", "let `oc adm upgrade` become quiet, then plan again")
 }
 
-/// The cluster does not object to a new minor release.
+/// The cluster does not object to a new minor release: acknowledgements (F19), operators that do not go along (F20), a pool
+/// that moves (F28), kubelets that are too old (F27), overrides (F30), credentials that are not prepared (F29).
 pub(super) fn upgradeable(facts: &Facts, _: &Preflight) -> Check {
     let mut found = Findings::default();
     match facts.version.condition("Upgradeable").filter(|upgradeable| upgradeable.status == Status::False) {

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use windlass_engine::Timestamp;
 
-use super::{Check, Facts, Findings, Preflight};
+use super::{Check, Facts, Findings, Preflight, named};
 use crate::condition::pool_troubles;
 use crate::machine_health::{described, is_ours};
-use crate::views::{Conditions as _, Status, View as _};
+use crate::views::{Conditions as _, MachineConfigPool, Node, Status, View};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Certificates must outlast the pause by this much: rotation itself rolls nodes.
@@ -44,7 +44,40 @@ pub(super) fn pools(facts: &Facts, _: &Preflight) -> Check {
     )
 }
 
-/// Which machine health checks the run will pause.
+/// Every rendered configuration that a node or a pool names exists (F3), and a custom pool that is made of the same as
+/// `worker` renders the same (F12).
+pub(super) fn rendered_configs(facts: &Facts, _: &Preflight) -> Check {
+    let mut found = Findings::default();
+    for name in facts.unrendered.seen().into_iter().flatten() {
+        let naming = |node: &&Node| node.current_config() == name || node.desired_config() == name;
+        let nodes: Vec<&str> = facts.nodes.iter().filter(naming).map(View::name).collect();
+        let whose = if nodes.is_empty() { "a pool".to_owned() } else { named(&nodes) };
+        found.block([format!("{name} does not exist and {whose} names it")]);
+    }
+    found.warn(facts.unrendered.unreadable().map(|why| format!("rendered configurations {why}")));
+    if let Some(worker) = facts.pools.iter().find(|pool| pool.name() == "worker") {
+        let custom = facts.pools.iter().filter(|pool| !matches!(pool.name(), "master" | "worker"));
+        let same = custom.filter(|pool| pool.spec.configuration.source == worker.spec.configuration.source);
+        let differing = same.filter(|pool| !worker.spec.configuration.source.is_empty() && contents(pool) != contents(worker));
+        found.warn(differing.map(|pool| {
+            let name = pool.name();
+            format!("pool {name} is made of the same as worker and renders differently: a node that moves between them reboots")
+        }));
+    }
+    found.fine("all that are named exist");
+    found.judge(
+        "rendered-configs",
+        "rendered configurations exist",
+        "have the machine-config operator render again, or restore the named configuration from another cluster or a backup",
+    )
+}
+
+/// What the hash at the end of a rendered configuration's name stands for.
+fn contents(pool: &MachineConfigPool) -> &str {
+    pool.spec.configuration.name.rsplit('-').next().unwrap_or_default()
+}
+
+/// Which machine and node health checks the run will pause.
 pub(super) fn health_checks(facts: &Facts, _: &Preflight) -> Check {
     let mut found = Findings::default();
     for check in facts.health_checks.iter().map(described) {
@@ -55,17 +88,29 @@ pub(super) fn health_checks(facts: &Facts, _: &Preflight) -> Check {
             Some(by) => found.worrying.push(format!("{} is paused by {by} and stays so", check.name)),
         }
     }
-    if facts.health_checks.is_empty() {
+    for check in facts.node_health_checks.all() {
+        let name = format!("node health check {}", check.name());
+        match (check.status.phase.as_str(), check.spec.pause_requests.as_slice()) {
+            ("Remediating", _) => found.block([format!("{name} is remediating a node")]),
+            (_, []) => found.fine.push(format!("{name} watches the nodes")),
+            (_, reasons) => found.warn([format!("{name} is paused already: {}", reasons.join(", "))]),
+        }
+    }
+    found.warn(facts.node_health_checks.unreadable().map(|why| format!("node health checks {why}")));
+    if found.fine.is_empty() {
         found.fine.push("there are none".to_owned());
     }
     found.judge(
         "health-checks",
-        "machine health checks are known",
-        "if the pause was forgotten, remove the annotation cluster.x-k8s.io/paused, then plan again",
+        "machine and node health checks are known",
+        "let a remediation end; if a pause was forgotten, remove it (annotation cluster.x-k8s.io/paused, spec.pauseRequests), then plan again",
     )
 }
 
-/// Certificates outlast the time for which pools stay paused.
+/// Renewed in place half-way through its life, on paused pools, too: its end comes near only if the renewal does not.
+const RENEWED: &str = "csr-signer-signer";
+
+/// Certificates outlast the time for which pools stay paused (F5, F9).
 pub(super) fn certificates(facts: &Facts, plan: &Preflight) -> Check {
     let mut found = Findings::default();
     let of_signers = facts.signers.iter().filter_map(|secret| Some((format!("signer {}", secret.name()), secret.not_after()?)));
@@ -80,6 +125,9 @@ pub(super) fn certificates(facts: &Facts, plan: &Preflight) -> Check {
         let text = format!("{whose} ends in {days} days, on {}", ends.format("%Y-%m-%d"));
         soonest = Some(soonest.map_or(days, |soonest| soonest.min(days)));
         match days {
+            days if whose.ends_with(RENEWED) => {
+                found.warn((days < MARGIN_DAYS).then(|| format!("{text}; it should have been renewed long ago")));
+            }
             days if days < needed => found.blocking.push(format!("{text}; the pause may last {} days", plan.pause_days)),
             days if days < NOTEWORTHY_DAYS => found.worrying.push(text),
             _ => {}

@@ -6,6 +6,8 @@ use super::*;
 use crate::condition::fixtures::{at, healthy};
 use crate::views::{Status, TlsSecret};
 
+mod catalogue;
+
 fn facts() -> Facts {
     let snapshot = healthy();
     let mut facts = Facts {
@@ -69,7 +71,12 @@ fn each_fact_has_its_check() {
         |facts| facts.nodes[4].status.conditions[0].status = Status::False,
         &["block nodes: node worker-1 is not ready: kubelet is posting ready status (since 2026-03-01 10:00:00Z)"],
     );
-    check(|facts| facts.nodes[4].spec.unschedulable = true, &["warn cordons: node worker-1 is cordoned by somebody"]);
+    check(
+        |facts| facts.nodes[4].spec.unschedulable = true,
+        &[
+            "warn cordons: node worker-1 is cordoned by somebody; pool worker may have 1 away and 1 are: its update will not begin",
+        ],
+    );
     check(
         |facts| facts.operators[1].status.conditions[0].status = Status::False,
         &["block operators: !! operator dns is not available: all is well (since 2026-03-01 10:00:00Z)"],

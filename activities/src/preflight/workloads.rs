@@ -9,7 +9,7 @@ use crate::views::{Budget, Pod, View as _};
 /// How many users of one API are named.
 const NAMED_USERS: usize = 4;
 
-/// No budget forbids every eviction, and no pod is under two of them.
+/// No budget forbids every eviction (F1, F2), and no pod is under two of them: its eviction fails with a server error.
 pub(super) fn budgets(facts: &Facts, _: &Preflight) -> Check {
     let mut found = Findings::default();
     for budget in &facts.budgets {
@@ -47,11 +47,11 @@ fn full_name(budget: &Budget) -> String {
     format!("{}/{}", budget.namespace_name(), budget.name())
 }
 
-/// Nobody uses an API that goes away in either hop.
+/// Nobody uses an API that goes away in either hop (F19).
 pub(super) fn removed_apis(facts: &Facts, plan: &Preflight) -> Check {
     let mut found = Findings::default();
     let here = facts.version.completed().and_then(|entry| entry.version.parse().ok()).map(|version| Minor::of(&version));
-    let (from, to) = (here.map_or(0, Minor::kubernetes), plan.target.kubernetes());
+    let (from, to) = (here.map_or(0, Minor::kubernetes), plan.last_hop().kubernetes());
     for api in &facts.request_counts {
         let gone = api.removed_in_minor().filter(|minor| *minor > from && *minor <= to);
         let (Some(minor), 1..) = (gone, api.status.request_count) else { continue };

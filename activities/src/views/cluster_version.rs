@@ -32,6 +32,24 @@ pub struct ClusterVersionSpec {
     pub upstream: Option<String>,
     /// The update that was asked for last; it stays after completion.
     pub desired_update: Option<DesiredUpdate>,
+    /// Objects that the operator is told to leave alone, or not.
+    #[serde(deserialize_with = "super::nullable", skip_serializing_if = "Vec::is_empty")]
+    pub overrides: Vec<ComponentOverride>,
+}
+
+/// An object that the cluster-version operator is told about.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ComponentOverride {
+    /// Its kind.
+    pub kind: String,
+    /// Its namespace; empty for cluster-scoped kinds.
+    #[serde(deserialize_with = "super::nullable")]
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Left alone.
+    pub unmanaged: bool,
 }
 
 /// An update as it is asked for.

@@ -93,6 +93,9 @@ pub struct InfrastructureStatus {
     /// The platform with its details.
     #[serde(deserialize_with = "super::nullable")]
     pub platform_status: PlatformStatus,
+    /// `HighlyAvailable`, `SingleReplica`, `External`.
+    #[serde(deserialize_with = "super::nullable", skip_serializing_if = "String::is_empty")]
+    pub control_plane_topology: String,
 }
 
 /// Names a platform.

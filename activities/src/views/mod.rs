@@ -8,8 +8,10 @@ mod cluster_version;
 mod condition;
 mod config_map;
 mod credentials;
+mod layered;
 mod machine;
 mod mirror;
+mod network;
 mod node;
 mod operator;
 mod pod;
@@ -19,12 +21,14 @@ mod scheduling;
 mod selector;
 mod storage;
 mod virtual_machine;
+mod webhook;
+mod workload;
 
 pub use budget::{Budget, BudgetSpec, BudgetStatus};
 pub use certificate::{SigningRequest, SigningRequestStatus, TlsSecret};
 pub use cluster_version::{
-    Channels, ClusterVersion, ClusterVersionSpec, ClusterVersionStatus, ConditionalRisk, ConditionalUpdate, DesiredUpdate,
-    HistoryEntry, HistoryState, PublishedRelease,
+    Channels, ClusterVersion, ClusterVersionSpec, ClusterVersionStatus, ComponentOverride, ConditionalRisk, ConditionalUpdate,
+    DesiredUpdate, HistoryEntry, HistoryState, PublishedRelease,
 };
 pub use condition::{Condition, Conditions, Status};
 pub use config_map::{ConfigMap, Namespace};
@@ -32,8 +36,14 @@ pub use credentials::{
     Authentication, AuthenticationSpec, CloudCredential, CloudCredentialSpec, CredentialsRequest, CredentialsRequestSpec,
     Infrastructure, InfrastructureStatus, PlatformStatus, SecretRef,
 };
+pub use layered::{
+    AccessReview, AccessReviewStatus, BareMetalHost, BareMetalHostSpec, CephCluster, CephClusterStatus, CephHealth, EtcdOperator,
+    EtcdOperatorStatus, InstalledOperator, Lease, LeaseSpec, ManagementController, NodeHealthCheck, NodeHealthCheckSpec,
+    NodeHealthCheckStatus, RenderedConfig,
+};
 pub use machine::{Machine, MachineHealthCheck, MachineHealthCheckSpec, MachineStatus, NodeRef};
 pub use mirror::{ContentSourcePolicy, ContentSourceSpec, DigestMirrorSet, DigestMirrorSpec, MirrorRule};
+pub use network::{ClusterNetwork, ClusterNetworkState};
 pub use node::{Node, NodeInfo, NodeSpec, NodeStatus, Taint};
 pub use operator::{ClusterOperator, ClusterOperatorStatus, OperandVersion};
 pub use pod::{Pod, PodSpec, PodStatus};
@@ -45,6 +55,8 @@ pub use scheduling::{
 pub use selector::{LabelSelector, Requirement};
 pub use storage::{LocalDisk, ObjectReference, PersistentVolume, PersistentVolumeSpec, VolumeNodeAffinity};
 pub use virtual_machine::{VirtualMachineInstance, VirtualMachineInstanceSpec, VirtualMachineInstanceStatus};
+pub use webhook::{MutatingWebhooks, ValidatingWebhooks, Webhook, WebhookClient, WebhookRule};
+pub use workload::{Deployment, ReplicaSpec, Service, ServiceSpec, StatefulSet};
 
 use serde::{Deserialize, Deserializer};
 

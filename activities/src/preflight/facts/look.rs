@@ -25,6 +25,15 @@ impl<T> Look<T> {
         }
     }
 
+    /// The same of what was read.
+    pub(super) fn map<U>(self, change: impl FnOnce(T) -> U) -> Look<U> {
+        match self {
+            Self::Seen(seen) => Look::Seen(change(seen)),
+            Self::Absent => Look::Absent,
+            Self::Unreadable(why) => Look::Unreadable(why),
+        }
+    }
+
     /// Why it could not be read, as evidence.
     pub fn unreadable(&self) -> Option<String> {
         match self {
@@ -51,7 +60,11 @@ impl<T> Look<T> {
                 | Failure::NotSent(_)
                 | Failure::Lost(_)
                 | Failure::TimedOut(_)
-                | Failure::NoCredentials(_) => Err(error.into()),
+                | Failure::NoCredentials(_) => {
+                    // A question changes nothing, so an answer that was lost is asked for again.
+                    let verdict = ActivityError::from(error);
+                    Err(ActivityError::transient(&verdict.code, verdict.message))
+                }
             },
         }
     }

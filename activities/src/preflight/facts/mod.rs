@@ -1,20 +1,25 @@
 //! The facts that the checks judge, read once.
 
 mod look;
+mod optional;
 
 pub use look::Look;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use windlass_engine::{ActivityError, Timestamp};
+use windlass_engine::{ActivityContext, ActivityError, Timestamp};
 
+use super::Preflight;
 use crate::cluster::{Cluster, Query};
+use crate::credentials::CredentialsState;
 use crate::machine_health::health_checks;
+use crate::rbac::Permission;
 use crate::snapshot::membership;
 use crate::views::{
-    ApiRequestCount, Budget, ClusterOperator, ClusterVersion, MachineConfigPool, MachineHealthCheck, Node, PersistentVolume, Pod,
-    SigningRequest, TlsSecret, View as _, VirtualMachineInstance,
+    ApiRequestCount, BareMetalHost, Budget, CephCluster, ClusterNetwork, ClusterOperator, ClusterVersion, ConfigMap,
+    EtcdOperator, Infrastructure, InstalledOperator, Lease, MachineConfigPool, MachineHealthCheck, Node, NodeHealthCheck,
+    PersistentVolume, Pod, Service, SigningRequest, TlsSecret, View as _, VirtualMachineInstance, Webhook,
 };
 
 /// A cluster as it was at one moment.
@@ -52,6 +57,60 @@ pub struct Facts {
     pub volumes: Look<Vec<PersistentVolume>>,
     /// The running virtual machines.
     pub virtual_machines: Look<Vec<VirtualMachineInstance>>,
+    /// What the cluster stands on.
+    pub platform: Look<Infrastructure>,
+    /// The cluster's network.
+    pub network: Look<ClusterNetwork>,
+    /// What the operator of etcd says.
+    pub etcd: Look<EtcdOperator>,
+    /// The voting members of etcd, by id.
+    pub etcd_endpoints: Look<ConfigMap>,
+    /// The machines that are reached out of band.
+    pub hosts: Look<Vec<BareMetalHost>>,
+    /// The node health checks.
+    pub node_health_checks: Look<Vec<NodeHealthCheck>>,
+    /// The storage clusters.
+    pub storage: Look<Vec<CephCluster>>,
+    /// The lock of another run.
+    pub lock: Look<Lease>,
+    /// Rendered configurations that nodes or pools name and that do not exist.
+    pub unrendered: Look<BTreeSet<String>>,
+    /// Operators that the lifecycle manager installed, metadata only.
+    pub installed: Look<Vec<InstalledOperator>>,
+    /// Admission webhooks, each with the name of its configuration.
+    pub webhooks: Look<Vec<(String, Webhook)>>,
+    /// The services.
+    pub services: Look<Vec<Service>>,
+    /// The components whose only replica must not be away unnoticed.
+    pub replicas: Look<Vec<Replicas>>,
+    /// The permissions that the run needs and the login lacks.
+    pub denied: Look<Vec<Permission>>,
+    /// Signatures and mirrors of the pinned releases.
+    pub signed: Look<Vec<Signed>>,
+    /// How operators get their cloud credentials.
+    pub credentials: Look<CredentialsState>,
+    /// What Prometheus says; absent if none is configured.
+    pub alerts: Look<Result<Vec<String>, String>>,
+}
+
+/// A component and how many replicas of it are wished.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Replicas {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// How many.
+    pub wished: i32,
+}
+
+/// What a cluster without a way to the vendor lacks for a release.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Signed {
+    /// The release.
+    pub release: String,
+    /// What is lacking, each with what to do.
+    pub lacking: Vec<String>,
 }
 
 /// Signers whose end cuts nodes off from the API server or the API server from nodes.
@@ -63,7 +122,9 @@ const SIGNERS: [(&str, &str); 3] = [
 
 impl Facts {
     /// Reads them, saying what is being read.
-    pub async fn read(cluster: &Cluster, say: impl Fn(&str)) -> Result<Self, ActivityError> {
+    pub async fn read(cx: &ActivityContext<Cluster>, plan: &Preflight) -> Result<Self, ActivityError> {
+        let cluster = cx.world();
+        let say = |what: &str| cx.progress(format!("reading {what}"));
         let all = Query::default();
         say("the version and the operators");
         let mut facts =
@@ -75,16 +136,15 @@ impl Facts {
         facts.signing_requests = cluster.list_if_served(&all).await?;
         say("disruption budgets");
         facts.budgets = cluster.list(&all).await?;
-        say("pods and what ties them to nodes");
+        say("pods");
         facts.pods = cluster.list(&all).await?;
-        facts.volumes = Look::of(cluster.list(&all).await)?;
-        facts.virtual_machines = Look::of(cluster.list(&all).await)?;
         say("certificates, API use and acknowledgements");
         for (namespace, name) in SIGNERS {
             facts.signers.extend(cluster.get_metadata::<TlsSecret>(Some(namespace), name).await?);
         }
         facts.request_counts = cluster.list_if_served(&all).await?;
         (facts.gates, facts.acks) = crate::admin_ack::read(cluster).await?;
+        facts.look_further(cx, plan, say).await?;
         (facts.now, facts.clock_skew) = (cluster.time(), cluster.clock_skew());
         Ok(facts)
     }

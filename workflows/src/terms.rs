@@ -52,7 +52,7 @@ impl Terms {
     }
 
     /// The look at the cluster before anything is changed.
-    pub(crate) fn preflight(&self, target: Minor, pause_days: u32) -> Preflight {
+    pub fn preflight(&self, target: Minor, pause_days: u32) -> Preflight {
         let longest_step = self
             .windows
             .as_ref()

@@ -10,6 +10,7 @@ mod mark_done;
 mod note;
 mod pause;
 mod plan;
+mod preflight;
 mod rbac;
 mod rehearse;
 mod reject;
@@ -36,6 +37,8 @@ pub(crate) enum Command {
     Rehearse(rehearse::Args),
     /// Show what a workflow would do on this cluster; change nothing
     Plan(plan::Args),
+    /// Check what can stop a workflow on this cluster, and predict every drain; change nothing
+    Preflight(preflight::Args),
     /// Plan, confirm, create a run and drive it here; Ctrl-C leaves it resumable
     Start(start::Args),
     /// Drive open runs from where they are
@@ -86,6 +89,7 @@ impl Command {
         match self {
             Self::Rehearse(args) => rehearse::run(app, args).await,
             Self::Plan(args) => plan::run(app, &args).await,
+            Self::Preflight(args) => preflight::run(app, &args).await,
             Self::Start(args) => start::run(app, &args).await,
             Self::Resume(args) => resume::run(app, &args).await,
             Self::List(args) => list::run(app, &args).await,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use windlass_activities::estimate::ReadEstimates;
 use windlass_activities::inventory::{Inventory, ReadInventory};
+use windlass_activities::preflight::PreflightReport;
 use windlass_activities::{Cluster, ConnectError, Connection, Settings};
 use windlass_engine::foresee::Unforeseeable;
 use windlass_engine::{Activity, ActivityContext, ActivityError, Attempt, Clock, CommandId, FailureKind, Json, Registry, RunId};
@@ -33,6 +34,24 @@ impl Procedure {
         let layered = (!self.names_layered()).then(|| inventory.layered.clone());
         input.settle(clock.now(), estimates, layered);
         plan_for(input, &inventory, cluster, clock).await
+    }
+
+    /// Judges whether the cluster is fit for it; changes nothing.
+    pub(crate) async fn preflight(&self, cluster: &Arc<Cluster>, clock: &Arc<dyn Clock>) -> Result<PreflightReport, Failure> {
+        let mut input = self.input()?;
+        let look = Survey { cluster, clock };
+        let estimates = look.at(ReadEstimates {}).await?;
+        input.settle(clock.now(), estimates.clone(), None);
+        match &input {
+            // Judged before the way is looked up: what keeps the update service away is a finding, too.
+            Input::Eus(eus) => look.at(eus.terms.preflight(eus.target, eus.pause_days)).await,
+            Input::Cluster(_) => {
+                let draft = draft(cluster, clock, input.workflow(), &input.json()?, &estimates).await.map_err(no_draft)?;
+                draft
+                    .preflight
+                    .ok_or_else(|| Failure::new(Kind::Failed, "the workflow looks at nothing first", "plan it instead"))
+            }
+        }
     }
 }
 

@@ -9,6 +9,7 @@ pub(crate) mod logbook;
 pub(crate) mod options;
 pub(crate) mod parked;
 pub(crate) mod plan;
+pub(crate) mod preflight;
 pub(crate) mod rehearsal;
 pub(crate) mod schedule;
 pub(crate) mod status;

@@ -125,7 +125,7 @@ const CHECKS: [(&str, CheckFn); 34] = [
 
 /// Judges facts by every check, and predicts every drain.
 pub fn judge(facts: &Facts, plan: &Preflight) -> PreflightReport {
-    let numbered = |(number, check): &(&str, CheckFn)| Check { number: (*number).to_owned(), ..check(facts, plan) };
+    let numbered = |(number, check): &(&str, CheckFn)| check(facts, plan).numbered(number).knowing(&facts.unread);
     PreflightReport { checks: CHECKS.iter().map(numbered).collect(), drains: predict(facts) }
 }
 

@@ -1,5 +1,6 @@
 //! What the checks say: a verdict each, its evidence, and what to do about it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -80,6 +81,24 @@ impl fmt::Display for Check {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.id, self.evidence.join("; "))?;
         self.remedy.iter().try_for_each(|remedy| write!(f, "; {remedy}"))
+    }
+}
+
+impl Check {
+    pub(super) fn numbered(self, number: &str) -> Self {
+        Self { number: number.to_owned(), ..self }
+    }
+
+    /// A check that could not see all it judges is no pass.
+    pub(super) fn knowing(mut self, unread: &BTreeMap<&'static str, String>) -> Self {
+        if let Some(why) = unread.get(self.id.as_str()) {
+            if self.verdict == CheckVerdict::Pass {
+                (self.verdict, self.evidence) = (CheckVerdict::Warn, Vec::new());
+                self.remedy = Some("have what `windlass rbac eus-update` prints applied for this login".to_owned());
+            }
+            self.evidence.push(format!("could not be read: {why}"));
+        }
+        self
     }
 }
 

@@ -25,15 +25,6 @@ impl<T> Look<T> {
         }
     }
 
-    /// The same of what was read.
-    pub(super) fn map<U>(self, change: impl FnOnce(T) -> U) -> Look<U> {
-        match self {
-            Self::Seen(seen) => Look::Seen(change(seen)),
-            Self::Absent => Look::Absent,
-            Self::Unreadable(why) => Look::Unreadable(why),
-        }
-    }
-
     /// Why it could not be read, as evidence.
     pub fn unreadable(&self) -> Option<String> {
         match self {

@@ -2,8 +2,10 @@
 
 mod look;
 mod optional;
+mod patience;
 
 pub use look::Look;
+use patience::patiently;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,6 +15,7 @@ use windlass_engine::{ActivityContext, ActivityError, Timestamp};
 use super::Preflight;
 use crate::cluster::{Cluster, Query};
 use crate::credentials::CredentialsState;
+use crate::error::CallError;
 use crate::machine_health::health_checks;
 use crate::rbac::Permission;
 use crate::snapshot::membership;
@@ -53,6 +56,8 @@ pub struct Facts {
     pub acks: BTreeMap<String, String>,
     /// The requests for certificates.
     pub signing_requests: Vec<SigningRequest>,
+    /// What could not be read, by the check that judges it.
+    pub unread: BTreeMap<&'static str, String>,
     /// The volumes.
     pub volumes: Look<Vec<PersistentVolume>>,
     /// The running virtual machines.
@@ -127,26 +132,56 @@ impl Facts {
         let say = |what: &str| cx.progress(format!("reading {what}"));
         let all = Query::default();
         say("the version and the operators");
-        let mut facts =
-            Self { version: cluster.must_get(None, "version").await?, operators: cluster.list(&all).await?, ..Self::default() };
+        let mut facts = Self {
+            version: patiently!(cx, cluster.must_get(None, "version"))?,
+            operators: patiently!(cx, cluster.list(&all))?,
+            ..Self::default()
+        };
         say("pools and nodes");
-        facts.pools = cluster.list(&all).await?;
-        facts.nodes = cluster.list(&all).await?;
-        facts.health_checks = health_checks(cluster).await?;
-        facts.signing_requests = cluster.list_if_served(&all).await?;
-        say("disruption budgets");
-        facts.budgets = cluster.list(&all).await?;
-        say("pods");
-        facts.pods = cluster.list(&all).await?;
-        say("certificates, API use and acknowledgements");
-        for (namespace, name) in SIGNERS {
-            facts.signers.extend(cluster.get_metadata::<TlsSecret>(Some(namespace), name).await?);
-        }
-        facts.request_counts = cluster.list_if_served(&all).await?;
-        (facts.gates, facts.acks) = crate::admin_ack::read(cluster).await?;
+        facts.pools = patiently!(cx, cluster.list(&all))?;
+        facts.nodes = patiently!(cx, cluster.list(&all))?;
+        facts.look_around(cx, say).await?;
         facts.look_further(cx, plan, say).await?;
         (facts.now, facts.clock_skew) = (cluster.time(), cluster.clock_skew());
         Ok(facts)
+    }
+
+    /// Reads what every cluster has, and what a login may still be refused.
+    async fn look_around(&mut self, cx: &ActivityContext<Cluster>, say: impl Fn(&str)) -> Result<(), ActivityError> {
+        let (cluster, all) = (cx.world(), Query::default());
+        let checks = patiently!(cx, health_checks(cluster));
+        self.health_checks = self.kept(&["health-checks"], checks)?;
+        let requests = patiently!(cx, cluster.list(&all));
+        self.signing_requests = self.kept(&["signing-requests"], requests)?;
+        say("disruption budgets");
+        let budgets = patiently!(cx, cluster.list(&all));
+        self.budgets = self.kept(&["budgets", "evictable"], budgets)?;
+        say("pods");
+        let pods = patiently!(cx, cluster.list(&all));
+        self.pods = self.kept(&["budgets", "capacity", "evictable", "webhooks"], pods)?;
+        say("certificates, API use and acknowledgements");
+        for (namespace, name) in SIGNERS {
+            let signer = patiently!(cx, cluster.get_metadata::<TlsSecret>(Some(namespace), name));
+            let signer = self.kept(&["certificates"], signer)?;
+            self.signers.extend(signer);
+        }
+        let counts = patiently!(cx, cluster.list(&all));
+        self.request_counts = self.kept(&["removed-apis"], counts)?;
+        let gates = patiently!(cx, crate::admin_ack::read(cluster));
+        (self.gates, self.acks) = self.kept(&["acknowledgements"], gates)?;
+        Ok(())
+    }
+
+    /// What was read; nothing if there is nothing, and then the checks that judge it are told if it was refused.
+    fn kept<T: Default>(&mut self, checks: &[&'static str], outcome: Result<T, CallError>) -> Result<T, ActivityError> {
+        Ok(match Look::of(outcome)? {
+            Look::Seen(seen) => seen,
+            Look::Absent => T::default(),
+            Look::Unreadable(why) => {
+                self.unread.extend(checks.iter().map(|check| (*check, why.clone())));
+                T::default()
+            }
+        })
     }
 
     /// The nodes of a pool.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 use windlass_engine::{Activity, ActivityContext, ActivityError, FailureKind};
 
-use super::{Facts, Look, Replicas, Signed};
+use super::{Facts, Look, Replicas, Signed, patiently};
 use crate::cluster::{Cluster, Query};
 use crate::credentials::{CredentialsState, ReadCredentials};
 use crate::error::CallError;
@@ -39,27 +39,27 @@ impl Facts {
         let cluster = cx.world();
         let all = Query::default();
         say("what ties pods to nodes");
-        self.volumes = Look::of(cluster.list(&all).await)?;
-        self.virtual_machines = Look::of(cluster.list(&all).await)?;
+        self.volumes = listed(cx, &all).await?;
+        self.virtual_machines = listed(cx, &all).await?;
         say("the platform and etcd");
-        self.platform = one(cluster, None, "cluster").await?;
-        self.network = one(cluster, None, "cluster").await?;
-        self.etcd = one(cluster, None, "cluster").await?;
-        self.etcd_endpoints = one::<ConfigMap>(cluster, Some("openshift-etcd"), "etcd-endpoints").await?;
-        self.hosts = Look::of(cluster.list(&all).await)?;
-        self.node_health_checks = Look::of(cluster.list(&all).await)?;
-        self.storage = Look::of(cluster.list(&all).await)?;
-        self.lock = one(cluster, Some("openshift-config"), "windlass").await?;
+        self.platform = one(cx, None, "cluster").await?;
+        self.network = one(cx, None, "cluster").await?;
+        self.etcd = one(cx, None, "cluster").await?;
+        self.etcd_endpoints = one::<ConfigMap>(cx, Some("openshift-etcd"), "etcd-endpoints").await?;
+        self.hosts = listed(cx, &all).await?;
+        self.node_health_checks = listed(cx, &all).await?;
+        self.storage = listed(cx, &all).await?;
+        self.lock = one(cx, Some("openshift-config"), "windlass").await?;
         say("rendered configurations");
-        self.unrendered = Look::of(unrendered(cluster, &named_configs(self)).await)?;
+        self.unrendered = Look::of(unrendered(cx, &named_configs(self)).await)?;
         say("installed operators, webhooks and single replicas");
         let originals = Query { labels: Some("!olm.copiedFrom".to_owned()), ..Query::default() };
-        self.installed = Look::of(cluster.list_metadata::<InstalledOperator>(&originals).await)?;
-        self.webhooks = Look::of(webhooks(cluster).await)?;
-        self.services = Look::of(cluster.list(&all).await)?;
-        self.replicas = Look::of(replicas(cluster).await)?;
+        self.installed = Look::of(patiently!(cx, cluster.list_metadata::<InstalledOperator>(&originals)))?;
+        self.webhooks = Look::of(webhooks(cx).await)?;
+        self.services = listed(cx, &all).await?;
+        self.replicas = Look::of(replicas(cx).await)?;
         say("what this login may do");
-        self.denied = Look::of(denied(cluster, &plan.asked_permissions()).await)?;
+        self.denied = Look::of(denied(cx, &plan.asked_permissions()).await)?;
         self.signed = signed(cx, plan).await?;
         self.credentials = credentials(cx).await?;
         self.alerts = alerts(cx, plan.prometheus.as_ref()).await?;
@@ -67,8 +67,12 @@ impl Facts {
     }
 }
 
-async fn one<K: View>(cluster: &Cluster, namespace: Option<&str>, name: &str) -> Result<Look<K>, ActivityError> {
-    Ok(match Look::of(cluster.get(namespace, name).await)? {
+async fn listed<K: View>(cx: &ActivityContext<Cluster>, query: &Query) -> Result<Look<Vec<K>>, ActivityError> {
+    Look::of(patiently!(cx, cx.world().list(query)))
+}
+
+async fn one<K: View>(cx: &ActivityContext<Cluster>, namespace: Option<&str>, name: &str) -> Result<Look<K>, ActivityError> {
+    Ok(match Look::of(patiently!(cx, cx.world().get(namespace, name)))? {
         Look::Seen(found) => found.map_or(Look::Absent, Look::Seen),
         Look::Absent => Look::Absent,
         Look::Unreadable(why) => Look::Unreadable(why),
@@ -83,10 +87,10 @@ fn named_configs(facts: &Facts) -> BTreeSet<String> {
     all.collect::<BTreeSet<_>>().into_iter().take(RENDERED_LIMIT).collect()
 }
 
-async fn unrendered(cluster: &Cluster, names: &BTreeSet<String>) -> Result<BTreeSet<String>, CallError> {
+async fn unrendered(cx: &ActivityContext<Cluster>, names: &BTreeSet<String>) -> Result<BTreeSet<String>, CallError> {
     let mut gone = BTreeSet::new();
     for name in names {
-        if cluster.get_metadata::<RenderedConfig>(None, name).await?.is_none() {
+        if patiently!(cx, cx.world().get_metadata::<RenderedConfig>(None, name))?.is_none() {
             gone.insert(name.clone());
         }
     }
@@ -94,25 +98,25 @@ async fn unrendered(cluster: &Cluster, names: &BTreeSet<String>) -> Result<BTree
 }
 
 /// The hooks of both kinds, each with the name of its configuration.
-async fn webhooks(cluster: &Cluster) -> Result<Vec<(String, Webhook)>, CallError> {
+async fn webhooks(cx: &ActivityContext<Cluster>) -> Result<Vec<(String, Webhook)>, CallError> {
     let all = Query::default();
     let named = |name: &str, hooks: Vec<Webhook>| hooks.into_iter().map(|hook| (name.to_owned(), hook)).collect::<Vec<_>>();
     let mut found = Vec::new();
-    for kept in cluster.list::<ValidatingWebhooks>(&all).await? {
+    for kept in patiently!(cx, cx.world().list::<ValidatingWebhooks>(&all))? {
         found.extend(named(kept.name(), kept.webhooks.clone()));
     }
-    for kept in cluster.list::<MutatingWebhooks>(&all).await? {
+    for kept in patiently!(cx, cx.world().list::<MutatingWebhooks>(&all))? {
         found.extend(named(kept.name(), kept.webhooks.clone()));
     }
     Ok(found)
 }
 
-async fn replicas(cluster: &Cluster) -> Result<Vec<Replicas>, CallError> {
+async fn replicas(cx: &ActivityContext<Cluster>) -> Result<Vec<Replicas>, CallError> {
     let mut found = Vec::new();
     for (namespace, prefixes) in CRUCIAL {
         let query = Query { namespace: Some(namespace.to_owned()), ..Query::default() };
-        let deployments = cluster.list_if_served::<Deployment>(&query).await?;
-        let sets = cluster.list_if_served::<StatefulSet>(&query).await?;
+        let deployments = patiently!(cx, cx.world().list_if_served::<Deployment>(&query))?;
+        let sets = patiently!(cx, cx.world().list_if_served::<StatefulSet>(&query))?;
         let counted = deployments
             .iter()
             .map(|one| (one.name(), one.spec.replicas))
@@ -128,7 +132,7 @@ async fn replicas(cluster: &Cluster) -> Result<Vec<Replicas>, CallError> {
 }
 
 /// Asks for each permission whether the login has it; returns those that it lacks.
-async fn denied(cluster: &Cluster, permissions: &BTreeSet<Permission>) -> Result<Vec<Permission>, CallError> {
+async fn denied(cx: &ActivityContext<Cluster>, permissions: &BTreeSet<Permission>) -> Result<Vec<Permission>, CallError> {
     let mut lacking = Vec::new();
     for permission in permissions {
         let (resource, part) = permission.resource.split_once('/').unwrap_or((permission.resource, ""));
@@ -136,7 +140,7 @@ async fn denied(cluster: &Cluster, permissions: &BTreeSet<Permission>) -> Result
             "namespace": permission.namespace.unwrap_or_default()});
         let body = json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
             "spec": {"resourceAttributes": asked}});
-        if !cluster.create::<AccessReview>(None, &body).await?.status.allowed {
+        if !patiently!(cx, cx.world().create::<AccessReview>(None, &body))?.status.allowed {
             lacking.push(*permission);
         }
     }
@@ -146,13 +150,13 @@ async fn denied(cluster: &Cluster, permissions: &BTreeSet<Permission>) -> Result
 /// Looks for signature and mirrors of every pinned release.
 async fn signed(cx: &ActivityContext<Cluster>, plan: &Preflight) -> Result<Look<Vec<Signed>>, ActivityError> {
     let (cluster, all) = (cx.world(), Query::default());
-    let policies = async { Ok(cluster.list_if_served::<ContentSourcePolicy>(&all).await?.is_empty()) };
-    let mirrored = match Look::of(cluster.list_if_served::<DigestMirrorSet>(&all).await)? {
-        Look::Seen(sets) if sets.is_empty() => Look::of(policies.await)?.map(|none| !none),
-        Look::Seen(_) => Look::Seen(true),
-        Look::Absent => Look::of(policies.await)?.map(|none: bool| !none),
-        Look::Unreadable(why) => Look::Unreadable(why),
+    let mirrored = || async {
+        Ok::<bool, CallError>(
+            !cluster.list_if_served::<DigestMirrorSet>(&all).await?.is_empty()
+                || !cluster.list_if_served::<ContentSourcePolicy>(&all).await?.is_empty(),
+        )
     };
+    let mirrored = Look::of(patiently!(cx, mirrored()))?;
     match mirrored {
         Look::Seen(true) => {}
         // Without mirrors the nodes reach the vendor, and so does the operator for the signatures.
@@ -161,7 +165,7 @@ async fn signed(cx: &ActivityContext<Cluster>, plan: &Preflight) -> Result<Look<
     }
     let mut found = Vec::new();
     for release in &plan.releases {
-        match (CheckDisconnected { release: release.clone() }).run(cx.clone()).await {
+        match patiently!(cx, CheckDisconnected { release: release.clone() }.run(cx.clone())) {
             Ok(seen) => found.push(Signed {
                 release: release.version.to_string(),
                 lacking: seen.findings.into_iter().map(|finding| format!("{}: {}", finding.what, finding.remedy)).collect(),
@@ -174,7 +178,7 @@ async fn signed(cx: &ActivityContext<Cluster>, plan: &Preflight) -> Result<Look<
 }
 
 async fn credentials(cx: &ActivityContext<Cluster>) -> Result<Look<CredentialsState>, ActivityError> {
-    match (ReadCredentials {}).run(cx.clone()).await {
+    match patiently!(cx, ReadCredentials {}.run(cx.clone())) {
         Ok(state) => Ok(Look::Seen(state)),
         Err(error) if error.kind == FailureKind::Permanent => Ok(Look::Unreadable(error.message)),
         Err(error) => Err(error),

@@ -317,14 +317,14 @@ fn p20_p21_p22_releases_and_the_way_to_them() {
     look(
         "images",
         |facts, _| {
-            facts.nodes[0].status.conditions.push(crate::condition::fixtures::condition("DiskPressure", Status::True, "full"))
+            facts.nodes[0].status.conditions.push(crate::condition::fixtures::condition("DiskPressure", Status::True, "full"));
         },
         "block: node master-0 is short of disk: full",
     );
     let lacking = |texts: &[&str]| {
         let lacking = texts.iter().map(|&text| text.to_owned()).collect();
         move |facts: &mut Facts, _: &mut Preflight| {
-            facts.signed = Look::Seen(vec![Signed { release: "4.17.9".to_owned(), lacking }])
+            facts.signed = Look::Seen(vec![Signed { release: "4.17.9".to_owned(), lacking }]);
         }
     };
     look("images", lacking(&["no signature: create it"]), "warn: 4.17.9: no signature: create it");
@@ -392,7 +392,7 @@ fn p23_p27_p29_others_and_what_they_left() {
         "leftovers",
         |facts, _| {
             facts.version.spec.overrides =
-                of(json!([{"kind": "Deployment", "namespace": "openshift-dns", "name": "dns", "unmanaged": true}]))
+                of(json!([{"kind": "Deployment", "namespace": "openshift-dns", "name": "dns", "unmanaged": true}]));
         },
         "block: an override keeps Deployment openshift-dns/dns from being updated",
     );
@@ -425,7 +425,7 @@ fn p23_p27_p29_others_and_what_they_left() {
     look(
         "reconcilers",
         |facts, _| {
-            facts.pools[1].metadata.managed_fields = of(json!([{"manager": "argocd-controller"}, {"manager": "windlass"}]))
+            facts.pools[1].metadata.managed_fields = of(json!([{"manager": "argocd-controller"}, {"manager": "windlass"}]));
         },
         "warn: pool worker is reconciled by argocd-controller",
     );
@@ -473,7 +473,7 @@ fn p25_p30_hosts_and_storage() {
     look(
         "storage",
         |facts, _| {
-            facts.volumes = seen(json!([{"spec": {"local": {"path": "/a"}, "claimRef": {"namespace": "shop", "name": "data"}}}]))
+            facts.volumes = seen(json!([{"spec": {"local": {"path": "/a"}, "claimRef": {"namespace": "shop", "name": "data"}}}]));
         },
         "warn: volumes that are disks of single nodes are in use in shop",
     );

@@ -6,6 +6,7 @@ mod stage;
 
 pub use binary::windlass;
 pub use proof::{
-    Proof, crash_at_every_append, crash_before_every_effect, fail_every_activity, lose_every_reply, repeat_every_activity,
+    Proof, crash_at_every_append, crash_before_every_effect, fail_every_activity, lose_every_reply, on_paused_time,
+    repeat_every_activity,
 };
 pub use stage::{Ending, Stage};

@@ -165,7 +165,7 @@ fn writing() -> Vec<windlass_sim::api::Verb> {
 }
 
 /// Each case has a runtime of its own, so that nothing of one reaches into the next.
-fn on_paused_time<T>(case: impl Future<Output = T>) -> T {
+pub fn on_paused_time<T>(case: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     runtime.expect("a runtime can be built").block_on(case)
 }

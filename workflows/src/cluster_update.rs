@@ -74,7 +74,13 @@ pub async fn cluster_update(ctx: WorkflowContext, input: ClusterUpdate) -> Workf
         ctx.run(CheckDisconnected { release: target.release.clone() }).await?;
     }
     let hops = [Hop { minor, release: Some(target.release.clone()) }];
-    let update = Update { channel: target.channel.as_ref(), from: &target.from, hops: &hops, terms: &input.terms };
+    let update = Update {
+        new_channel: input.channel.as_ref(),
+        channel: target.channel.as_ref(),
+        from: &target.from,
+        hops: &hops,
+        terms: &input.terms,
+    };
     let done = carry_out(&ctx, &update).await?;
     Ok(ClusterReport { from: target.from.clone(), through: done.through, pools: done.pools, evidence: done.evidence })
 }

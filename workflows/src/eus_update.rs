@@ -44,7 +44,13 @@ pub struct EusReport {
 pub async fn eus_update(ctx: WorkflowContext, input: EusUpdate) -> WorkflowResult<EusReport> {
     look_before(&ctx, &input).await?;
     let path = pin_releases(&ctx, &input).await?;
-    let update = Update { channel: Some(&input.channel), from: &path.from, hops: &path.hops, terms: &input.terms };
+    let update = Update {
+        new_channel: Some(&input.channel),
+        channel: Some(&input.channel),
+        from: &path.from,
+        hops: &path.hops,
+        terms: &input.terms,
+    };
     let done = carry_out(&ctx, &update).await?;
     Ok(EusReport { from: path.from.clone(), through: done.through, pools: done.pools, evidence: done.evidence })
 }

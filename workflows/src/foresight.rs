@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use windlass_activities::Cluster;
 use windlass_activities::admin_ack::{Gate, Gates};
-use windlass_activities::canary::Waves;
+use windlass_activities::canary::{ReadWave, WaveState, Waves};
 use windlass_activities::estimate::{Estimates, Spread};
 use windlass_activities::pool::{AwaitPool, PoolState};
 use windlass_activities::preflight::PreflightReport;
@@ -34,6 +34,7 @@ const QUICK: Spread = Spread { p50_seconds: 1, p90_seconds: 5 };
 
 /// Reads that are made for real when a plan is made: they end at once and say how things stand.
 const LOOKS: &[&str] = &[
+    "check-credential-files",
     "check-disconnected",
     "choose-waves",
     "find-window",
@@ -117,6 +118,11 @@ impl Teller<'_> {
             "read-gates" if self.hops > 0 => written(&unknown_gates(self.hops)),
             "resolve-hop" if self.hops > 0 => written(&unknown_release(asked)?),
             "check-risks" if self.hops > 0 => self.assumed(asked),
+            // The wave is not there yet, and will be when the run comes here.
+            "read-wave" => {
+                let wave: ReadWave = read(&asked.input)?;
+                written(&WaveState::Movable { uid: Some("known once it is made".to_owned()), wave: wave.wave })
+            }
             name if LOOKS.contains(&name) || name == "check-risks" => {
                 let output = self.look(asked, now).await?;
                 self.learn(asked, output)

@@ -131,8 +131,7 @@ impl Activity for CreateWavePool {
     }
 
     fn requests(&self) -> Vec<String> {
-        let spec = &self.wave.manifest("")["spec"];
-        vec![format!("POST {} {{\"metadata\":{{\"name\":\"{}\"}},\"spec\":{spec}}}", collection(), self.wave.pool)]
+        vec![format!("POST {} {}", collection(), self.wave.manifest("windlass/RUN"))]
     }
 
     fn assumed(&self) -> Option<WavePool> {

@@ -9,7 +9,7 @@ use super::state::OPERATOR;
 use crate::cluster::{Cluster, Patch};
 use crate::condition::{Concern, Reason, Verdict};
 use crate::release::{Minor, present};
-use crate::requests::patch_line;
+use crate::requests::{ASSUMED, patch_line};
 use crate::snapshot::Snapshot;
 use crate::views::{CloudCredential, ClusterVersion, Conditions as _, Status, View as _};
 use crate::wait::{Wait, wait_for};
@@ -46,6 +46,10 @@ impl Activity for SetUpgradeableTo {
 
     fn requests(&self) -> Vec<String> {
         vec![patch_line::<CloudCredential>(None, "cluster", &self.patch())]
+    }
+
+    fn assumed(&self) -> Option<UpgradeableToSet> {
+        Some(UpgradeableToSet { to: self.to.clone(), before: None })
     }
 
     async fn run(self, cx: ActivityContext<Cluster>) -> Result<UpgradeableToSet, ActivityError> {
@@ -102,6 +106,10 @@ impl Activity for AwaitCredentialsUpgradeable {
 
     fn summary(&self) -> String {
         "wait until the cluster accepts its credentials for the next minor release".to_owned()
+    }
+
+    fn assumed(&self) -> Option<CredentialsUpgradeable> {
+        Some(CredentialsUpgradeable { evidence: ASSUMED.to_owned() })
     }
 
     async fn run(self, cx: ActivityContext<Cluster>) -> Result<CredentialsUpgradeable, ActivityError> {

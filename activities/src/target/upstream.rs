@@ -44,6 +44,10 @@ impl Activity for SetUpstream {
         vec![patch_line::<ClusterVersion>(None, "version", &Patch::Merge(json!({"spec": {"upstream": self.url}})))]
     }
 
+    fn assumed(&self) -> Option<UpstreamSet> {
+        Some(UpstreamSet { url: self.url.clone(), before: self.seen.clone() })
+    }
+
     async fn run(self, cx: ActivityContext<Cluster>) -> Result<UpstreamSet, ActivityError> {
         let version: ClusterVersion = cx.world().must_get(None, "version").await?;
         if let Some(patch) = self.change(&version)? {

@@ -26,7 +26,9 @@ pub use begin::WINDOW_SIGNAL;
 
 /// Where an update goes, and on which terms.
 pub(crate) struct Update<'a> {
-    /// The channel to follow, if it is to be set.
+    /// The channel to change to, if it is to be another one.
+    pub(crate) new_channel: Option<&'a Channel>,
+    /// The channel that offers the releases; none for a cluster without an update service.
     pub(crate) channel: Option<&'a Channel>,
     /// The release before.
     pub(crate) from: &'a Release,
@@ -57,7 +59,7 @@ async fn whole(ctx: &WorkflowContext, update: &Update<'_>, held: &mut Held) -> W
     if let Some(url) = &update.terms.upstream {
         ctx.run(SetUpstream { url: Some(url.clone()), seen: None }).await?;
     }
-    if let Some(channel) = update.channel {
+    if let Some(channel) = update.new_channel {
         ctx.run(SetChannel { channel: channel.clone() }).await?;
     }
     let waves = match &update.terms.canary {

@@ -1,5 +1,7 @@
 //! Waits on a simulated cluster that gets stuck: within a minute of a fact being visible the wait names it.
 
+#![expect(clippy::panic, clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

@@ -1,5 +1,7 @@
 //! Naming an update, and preparing credentials for it, on simulated clusters.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -111,13 +111,13 @@ mod tests {
         server.page(2);
         let cluster = server.cluster().await;
         let count = async |api_version, plural| {
-            let mut seen = 0;
+            let mut seen = 0_usize;
             cluster.each_object(Served { api_version, plural }, None, |_| seen += 1).await.map(|()| seen)
         };
         let operators = count("config.openshift.io/v1", "clusteroperators").await.unwrap();
         assert!(operators > 2, "{operators}");
         let asked = server.requests().iter().filter(|request| request.contains(OPERATORS)).count();
-        assert_eq!(asked, (operators as usize).div_ceil(2), "{:?}", server.requests());
+        assert_eq!(asked, operators.div_ceil(2), "{:?}", server.requests());
         assert_eq!(count("example.com/v1", "unicorns").await.unwrap(), 0);
     }
 }

@@ -17,6 +17,8 @@ use crate::world::pools::{cert_expirys, machine_config};
 use crate::world::shape::PodRequests;
 use crate::world::workloads::{Workload, budget_object, deployment_objects, pod_of, start};
 
+/// How long a drain goes on before another actor undoes its cordon: between two questions of the operator, who would undo that at once.
+const MEDDLES_AFTER: TimeDelta = TimeDelta::seconds(62);
 /// The namespace of the pods that block drains.
 pub(super) const LEGACY: &str = "legacy";
 
@@ -167,7 +169,7 @@ fn step(cx: &mut Cx<'_>, fault: &WorldFault, state: State) -> State {
             end(cx, fault);
             State::Over
         }
-        State::Active { .. } if mishaps::meddle(cx, fault) => State::Over,
+        State::Active { until: None } if mishaps::may_meddle(cx, fault) => State::Active { until: Some(cx.now + MEDDLES_AFTER) },
         State::Waiting | State::Active { .. } | State::Over => state,
     }
 }
@@ -254,7 +256,10 @@ fn end(cx: &mut Cx<'_>, fault: &WorldFault) {
         WorldFault::PoolPaused { pool, .. } => {
             cx.modify(&MACHINECONFIGPOOLS, None, pool, |p| p["spec"]["paused"] = json!(false));
         }
-        WorldFault::NodePressure { .. } | WorldFault::SigningRequestPending { .. } | WorldFault::PodStuck { .. } => {
+        WorldFault::NodePressure { .. }
+        | WorldFault::SigningRequestPending { .. }
+        | WorldFault::PodStuck { .. }
+        | WorldFault::NodeUncordoned { .. } => {
             mishaps::end(cx, fault);
         }
         // The hosts bring a silent node back, and the others have nothing to take back.
@@ -267,7 +272,6 @@ fn end(cx: &mut Cx<'_>, fault: &WorldFault) {
         | WorldFault::SignerEnds { .. }
         | WorldFault::NodeRebootsTwice { .. }
         | WorldFault::MachineDeleted { .. }
-        | WorldFault::NodeUncordoned { .. }
         | WorldFault::RiskChanged { .. }
         | WorldFault::ClockJump { .. }
         | WorldFault::EtcdSlow { .. } => {}

@@ -49,12 +49,14 @@ pub(super) fn begin(cx: &mut Cx<'_>, fault: &WorldFault) {
     }
 }
 
-/// Ends a fault that lasted its minutes.
+/// Ends a fault that lasted its minutes; another actor's work is only done then.
 pub(super) fn end(cx: &Cx<'_>, fault: &WorldFault) {
     if let WorldFault::NodePressure { node, of, .. } = fault {
         press(cx, &node_name(node), *of, false);
     } else if let WorldFault::SigningRequestPending { node, .. } = fault {
         approve(cx, &request_name(&node_name(node)));
+    } else if let WorldFault::NodeUncordoned { node, .. } = fault {
+        uncordon(cx, &node_name(node));
     } else if let WorldFault::PodStuck { node, .. } = fault {
         let prefix = stuck(&node_name(node)).name;
         for ((_, pod), _) in cx.mirror.pods_in(LEGACY).filter(|((_, pod), _)| pod.starts_with(&prefix)) {
@@ -63,20 +65,19 @@ pub(super) fn end(cx: &Cx<'_>, fault: &WorldFault) {
     }
 }
 
-/// Lets another actor do its work if its moment has come; says whether it did.
-pub(super) fn meddle(cx: &Cx<'_>, fault: &WorldFault) -> bool {
+/// Whether another actor's moment has come: its node is being drained.
+pub(super) fn may_meddle(cx: &Cx<'_>, fault: &WorldFault) -> bool {
     let WorldFault::NodeUncordoned { node, .. } = fault else { return false };
-    let node = node_name(node);
-    let Some(object) = cx.mirror.nodes.get(&node) else { return false };
+    let Some(object) = cx.mirror.nodes.get(&node_name(node)) else { return false };
     let (wished, applied) = (annotation(object, &mco("desiredDrain")), annotation(object, &mco("lastAppliedDrain")));
-    if !cordoned(object) || !wished.starts_with("drain-") || wished == applied {
-        return false;
-    }
-    cx.modify(&NODES, None, &node, |n| {
+    cordoned(object) && wished.starts_with("drain-") && wished != applied
+}
+
+fn uncordon(cx: &Cx<'_>, node: &str) {
+    cx.modify(&NODES, None, node, |n| {
         n["spec"].as_object_mut().map(|spec| spec.remove("unschedulable"));
         remove_taints(n, "node.kubernetes.io/unschedulable");
     });
-    true
 }
 
 fn press(cx: &Cx<'_>, node: &str, of: Pressure, on: bool) {

@@ -82,13 +82,23 @@ pub(super) const ALL: &[Hazard] = &[
         number: 13,
         title: "a machine config is added in the middle of the update",
         apply: as_usual,
-        scenario: || of(13, vec![WorldFault::MachineConfigAdded { when: on(2, 20.0), pool: "master".into() }]),
+        scenario: || of(13, vec![WorldFault::MachineConfigAdded { when: on(2, 55.0), pool: "master".into() }]),
     },
     Hazard {
         number: 14,
         title: "the machine under a node is deleted during the update",
         apply: as_usual,
-        scenario: || of(14, vec![WorldFault::MachineDeleted { when: on(2, 20.0), node: "worker/1".into() }]),
+        scenario: || {
+            let node = || "worker/1".to_owned();
+            // A health check that nobody paused does so once the node has been silent for its minutes.
+            of(
+                14,
+                vec![
+                    WorldFault::NodeSilent { when: on(2, 15.0), node: node(), minutes: Some(60.0) },
+                    WorldFault::MachineDeleted { when: on(2, 20.0), node: node() },
+                ],
+            )
+        },
     },
     Hazard {
         number: 15,

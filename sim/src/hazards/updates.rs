@@ -146,6 +146,19 @@ fn etcd_member_lost(shape: &mut ClusterShape) {
 
 fn pinned_machine(shape: &mut ClusterShape) {
     let Some(node) = shape.node_named("worker/0") else { return };
+    let owner = json!({ "apiVersion": "kubevirt.io/v1", "kind": "VirtualMachineInstance", "name": "till-database", "uid": "1b6c2d1e",
+        "controller": true });
+    lay(
+        shape,
+        json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": { "name": "virt-launcher-till-database-x2k9p", "namespace": "legacy", "ownerReferences": [owner],
+                "labels": { "kubevirt.io": "virt-launcher" } },
+            "spec": { "nodeName": node, "containers": [{ "name": "compute" }], "terminationGracePeriodSeconds": 30 },
+            "status": { "phase": "Running", "conditions": [
+                { "type": "Ready", "status": "True", "lastTransitionTime": "2025-10-30T06:00:00Z" }] },
+        }),
+    );
     lay(
         shape,
         json!({

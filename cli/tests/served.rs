@@ -83,6 +83,38 @@ fn a_paused_pool_stops_a_start() {
 }
 
 #[test]
+fn a_preflight_shows_every_check_and_every_drain_and_changes_nothing() {
+    let place = Place::new();
+    let sim = Served::start(&place, &[]);
+    let kubeconfig = sim.kubeconfig();
+    let look = |args: &[&str]| {
+        place.windlass(&[&["--kubeconfig", &kubeconfig, "preflight", "eus-update", "--to", "4.18"], args].concat())
+    };
+    let said = look(&[]);
+    assert_eq!((said.code, said.err.as_str()), (0, ""), "{}", said.whole());
+    let steady = |line: &str| if line.ends_with(" s apart") { "               - SKEW\n".to_owned() } else { format!("{line}\n") };
+    insta::assert_snapshot!("preflight", said.out.lines().map(steady).collect::<String>());
+    let report: serde_json::Value = serde_json::from_str(&look(&["-o", "json"]).out).expect("stdout is one JSON value");
+    let numbers: Vec<&str> =
+        report["checks"].as_array().into_iter().flatten().filter_map(|check| check["number"].as_str()).collect();
+    assert!(numbers.is_sorted() && numbers.first() == Some(&"P01") && numbers.last() == Some(&"P33"), "{numbers:?}");
+    assert_eq!(report["drains"].as_array().map(Vec::len), Some(9));
+    assert_eq!(sim.writes(), 0);
+}
+
+#[test]
+fn a_preflight_that_blocks_names_the_checks() {
+    let place = Place::new();
+    let sim = Served::start(&place, &["--faults", "F2"]);
+    let said = place.windlass(&["--kubeconfig", &sim.kubeconfig(), "preflight", "eus-update", "--to", "4.18"]);
+    assert_eq!(said.code, 1, "{}", said.whole());
+    assert!(said.err.contains("error: the cluster is not fit for it: budgets"), "{}", said.err);
+    let drains = said.out.split("drains: ").nth(1).unwrap_or_default();
+    assert!(drains.contains("! ") && drains.contains("is under several budgets: no eviction passes"), "{}", said.out);
+    assert_eq!(sim.writes(), 0);
+}
+
+#[test]
 fn a_run_of_another_cluster_is_left_alone() {
     let place = Place::new();
     let sim = Served::start(&place, &["--seed", "2"]);

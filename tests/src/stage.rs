@@ -1,5 +1,7 @@
 //! A simulated cluster, a journal in memory and a paused clock, on which one run is driven through any number of crashes.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeZone, Utc};
@@ -8,10 +10,22 @@ use windlass_activities::{Cluster, Settings};
 use windlass_engine::control::{Refusal, Request, What, record_offline};
 use windlass_engine::journal::{Journal, MemoryJournal};
 use windlass_engine::{
-    AttemptHook, Clock, Event, Json, OpenRun, Record, Registry, RunId, Timestamp, TokioClock, Until, Worker, WorkerError,
-    WorkerOptions,
+    AttemptHook, Clock, Event, Json, OpenRun, Record, Registry, RunId, Timestamp, Until, Worker, WorkerError, WorkerOptions,
 };
 use windlass_sim::{ClusterShape, Scenario, Sim, SimClock};
+
+/// The cluster's time as the worker's: when it jumps, the worker's machine slept.
+struct SimulatedTime(SimClock);
+
+impl Clock for SimulatedTime {
+    fn now(&self) -> Timestamp {
+        self.0.now().into()
+    }
+
+    fn sleep_until(&self, at: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(self.0.sleep_until(at.to_datetime()))
+    }
+}
 
 /// A run's surroundings. Must be made on a paused current-thread runtime.
 pub struct Stage {
@@ -44,7 +58,7 @@ impl Stage {
     pub fn new(workflow: &'static str, shape: ClusterShape, scenario: Scenario) -> Self {
         let epoch = epoch();
         let sim = Sim::start(shape, scenario, SimClock::new(epoch, 1.0)).expect("the shape can be built");
-        let clock: Arc<dyn Clock> = Arc::new(TokioClock::starting_at(Timestamp::from(epoch)));
+        let clock: Arc<dyn Clock> = Arc::new(SimulatedTime(sim.clock().clone()));
         let run = RunId::new(Timestamp::from(epoch), [7; 10]);
         Self { sim, journal: MemoryJournal::new(), clock, workflow, run }
     }

@@ -7,6 +7,7 @@ use crate::condition::fixtures::{at, healthy};
 use crate::views::{Status, TlsSecret};
 
 mod catalogue;
+mod catalogue_rest;
 mod reading;
 
 fn facts() -> Facts {

@@ -85,8 +85,13 @@ fn add_drains(text: &mut String, drains: &[PredictedDrain], width: usize) {
     let budgets =
         widest(&mut rows().map(|(_, blocker)| blocker.budget.as_ref().map_or(0, |name| name.chars().count())), "BUDGET");
     let mut add = |mark: &str, node: &str, pod: &str, budget: &str, why: &str| {
-        let row = format!("{mark:<1} {node:<nodes$}  {pod:<pods$}  {budget:<budgets$}  {why}");
-        text.line(if row.chars().count() > width { words::one_line(&row, width) } else { row });
+        let row = format!("{mark:<1} {node:<nodes$}  {pod:<pods$}  {budget:<budgets$}  ");
+        if row.chars().count() + why.chars().count() > width {
+            text.line(row.trim_end());
+            text.line(format!("      {why}"));
+        } else {
+            text.line(row + why);
+        }
     };
     add("", "NODE", "POD", "BUDGET", "WHY");
     for (node, blocker) in rows() {

@@ -118,7 +118,7 @@ pub enum Unforeseeable<E> {
 }
 
 /// A workflow that does more than this is taken to go in circles.
-const MOST_DEEDS: usize = 20_000;
+const MOST_DEEDS: usize = 2_000;
 
 /// Leads a workflow from its start to its end. Gates are approved, sleeps last as long as they should.
 ///

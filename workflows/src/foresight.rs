@@ -29,6 +29,9 @@ pub type NoDraft = Unforeseeable<ActivityError>;
 /// Three good samples, half a minute apart; or operators that take their time.
 const SETTLE: Spread = Spread { p50_seconds: 60, p90_seconds: 20 * 60 };
 
+/// A pool that renders, or nodes that change pools without a reboot.
+const MOVE: Spread = Spread { p50_seconds: 60, p90_seconds: 10 * 60 };
+
 /// One read or one write.
 const QUICK: Spread = Spread { p50_seconds: 1, p90_seconds: 5 };
 
@@ -65,7 +68,6 @@ pub async fn draft(
     let mut teller = Teller {
         registry: &registry,
         clock,
-        begins: clock.now(),
         estimates: estimates.clone(),
         hops: 0,
         waves: None,
@@ -86,7 +88,6 @@ pub async fn draft(
 struct Teller<'a> {
     registry: &'a Registry,
     clock: &'a Arc<dyn Clock>,
-    begins: Timestamp,
     estimates: Estimates,
     /// Control-plane updates that were foreseen so far.
     hops: u32,
@@ -145,9 +146,10 @@ impl Teller<'_> {
 
     /// Tries a read again for as long as an API server takes to restart.
     async fn look(&self, asked: &Asked, now: Timestamp) -> Result<Json, ActivityError> {
-        let clock: Arc<dyn Clock> = Arc::new(AheadClock { base: self.clock.clone(), ahead: now.since(self.begins) });
+        // Each try begins at the same moment: what it took to be heard is no part of the run.
+        let clock = || Arc::new(ShiftedClock { base: self.clock.clone(), since: self.clock.now(), began: now });
         for attempt in 1..MOST_LOOKS {
-            match self.registry.look(&asked.activity, &asked.input, clock.clone()).await {
+            match self.registry.look(&asked.activity, &asked.input, clock()).await {
                 Err(error) if error.kind == FailureKind::Transient && error.code != "unauthorized" => {
                     let wished = Duration::from_secs(error.retry_after_seconds.unwrap_or(0));
                     let pause = wished.clamp(Duration::from_secs(1), LONGEST_WISH) * attempt;
@@ -156,7 +158,7 @@ impl Teller<'_> {
                 outcome => return outcome,
             }
         }
-        self.registry.look(&asked.activity, &asked.input, clock).await
+        self.registry.look(&asked.activity, &asked.input, clock()).await
     }
 
     /// Keeps what later answers depend on, and answers as the cluster will be when the run comes there.
@@ -182,7 +184,8 @@ impl Teller<'_> {
     fn spread(&self, asked: &Asked) -> Spread {
         match asked.activity.as_str() {
             "await-control-plane" => self.estimates.hop,
-            "check-health" | "final-verification" => SETTLE,
+            "await-wave-healthy" | "check-health" | "final-verification" => SETTLE,
+            "await-wave-dissolved" | "await-wave-formed" | "await-wave-rendered" => MOVE,
             "await-pool" => {
                 let pool = asked.input.to::<AwaitPool>().ok().map(|wait| wait.pool);
                 let pool = self.pools.iter().find(|known| Some(&known.name) == pool.as_ref());
@@ -199,15 +202,16 @@ const MOST_LOOKS: u32 = 7;
 /// A server may ask for a delay, but nobody waits for a plan for long.
 const LONGEST_WISH: Duration = Duration::from_secs(10);
 
-/// A clock that is ahead of another: a look into a window of next week is made as if next week were now.
-struct AheadClock {
+/// A clock that another one drives from a moment of its own: a look into a window of next week is made as if next week were now.
+struct ShiftedClock {
     base: Arc<dyn Clock>,
-    ahead: Duration,
+    since: Timestamp,
+    began: Timestamp,
 }
 
-impl Clock for AheadClock {
+impl Clock for ShiftedClock {
     fn now(&self) -> Timestamp {
-        self.base.now().plus(self.ahead)
+        self.began.plus(self.base.now().since(self.since))
     }
 
     fn sleep_until(&self, at: Timestamp) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>> {

@@ -36,7 +36,6 @@ pub const CANARY_DRILL: &str = "canary-drill";
 
 /// Every workflow with its revision and what it does in one line.
 pub const CATALOGUE: &[(&str, u32, &str)] = &[
-    (CANARY_DRILL, 1, "form canary waves, probe and dissolve them, without an update"),
     (CLUSTER_UPDATE, 1, "to another release of the same minor, or to the next minor"),
     (EUS_UPDATE, 2, "from one EUS release to the next, with one reboot of each worker"),
 ];

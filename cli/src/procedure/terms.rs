@@ -19,7 +19,7 @@ const TERMS: &str = "When and how";
 /// The terms of an update.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct TermsArgs {
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = TERMS)]
     calendar: CalendarArgs,
     /// How long a control-plane update takes at most, instead of what the cluster's history says: 4h
     #[arg(long, value_name = "DURATION", help_heading = TERMS)]

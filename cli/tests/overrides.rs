@@ -82,12 +82,11 @@ fn chrono_now() -> chrono::DateTime<chrono::Utc> {
 fn what_does_not_fit_the_run_is_refused_and_nothing_is_recorded() {
     let place = place();
     let (waiting, exhausted, ended, running) = (short(2), short(3), short(1), short(7));
-    let calls: [&[&str]; 13] = [
+    let calls: [&[&str]; 12] = [
         &["retry", &waiting, "2", "--reason", "r"],
         &["retry", &exhausted, "9", "--reason", "r"],
         &["retry", &exhausted, "1"],
         &["retry", &ended, "1", "--reason", "r"],
-        &["skip", &exhausted, "1", "--reason", "r"],
         &["mark-done", &exhausted, "1", "--evidence", "e", "--result", "{", "--reason", "r"],
         &["mark-done", &exhausted, "1", "--evidence", "e", "--result", "7", "--reason", "r"],
         &["set-timeout", &exhausted, "1", "soon", "--reason", "r"],

@@ -141,7 +141,7 @@ mod tests {
             let lines = matched(std::slice::from_ref(planned), begun);
             assert_eq!((lines[0].actual_seconds, lines[0].in_words().as_str()), expect, "{begun:?}");
         };
-        let wait = step("wait until the control plane is updated", 60, 600);
+        let wait = step("wait until the control plane is at 4.17.11", 60, 600);
         let begun = |seconds| [("pause pool infra", 0), ("wait until the control plane is at 4.17.11", seconds)];
         check(&wait, &begun(60), (Some(60), "within P50"));
         check(&wait, &begun(61), (Some(61), "within P90"));

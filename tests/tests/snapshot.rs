@@ -90,6 +90,17 @@ fn fields(store: &Store, resource: &Resource, paths: &[&str]) -> Vec<Vec<Value>>
     all
 }
 
+/// The steps of a plan, each with the microseconds since the first: the two clusters are planned for at two moments.
+fn steps_from_the_first(plan: &Value) -> Vec<Value> {
+    let mut steps = plan["steps"].as_array().cloned().unwrap_or_default();
+    let at = |step: &Value| step["expected_at"].as_i64().expect("a moment");
+    let first = at(steps.first().expect("a plan has steps"));
+    for step in &mut steps {
+        step["expected_at"] = json!(at(step) - first);
+    }
+    steps
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cluster_comes_back_from_its_snapshot() -> Result<()> {
     let mut shape = ClusterShape { seed: 5, ..ClusterShape::default() };
@@ -119,7 +130,7 @@ async fn a_cluster_comes_back_from_its_snapshot() -> Result<()> {
     same(&MACHINEHEALTHCHECKS, &["/metadata/name", "/spec"]);
     let (one, other) = (real.plan().await?, copy.plan().await?);
     assert_eq!(one["cluster"], other["cluster"]);
-    assert_eq!(one["steps"], other["steps"]);
+    assert_eq!(steps_from_the_first(&one), steps_from_the_first(&other));
     Ok(())
 }
 

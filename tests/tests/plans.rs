@@ -49,9 +49,9 @@ fn gates(draft: &Draft) -> Vec<String> {
 
 /// The writing steps of the run, in the order of their begin.
 fn done(stage: &Stage) -> Vec<String> {
-    let asked = stage.history().into_iter().filter_map(|record| match record.event {
-        Event::ActivityScheduled { class, summary, .. } => (class != Effect::Observe).then_some(summary),
-        _ => None,
+    let asked = stage.history().into_iter().filter_map(|record| {
+        let Event::ActivityScheduled { class, summary, .. } = record.event else { return None };
+        (class != Effect::Observe).then_some(summary)
     });
     asked.collect()
 }

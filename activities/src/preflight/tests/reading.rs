@@ -37,9 +37,9 @@ async fn a_read_that_fails_in_passing_is_repeated_alone() {
         server.fail_next(&Method::GET, fault);
     }
     server.fail_next(&Method::POST, Fault::ResetAfter);
-    let began = tokio::time::Instant::now();
+    let start = tokio::time::Instant::now();
     Preflight::new("4.18".parse().unwrap(), 14).run(cx.clone()).await.unwrap();
-    assert!(began.elapsed() >= Duration::from_secs(4), "the server's wish counts");
+    assert!(start.elapsed() >= Duration::from_secs(4), "the server's wish counts");
     let troubled = server.requests().len() - begun;
     Preflight::new("4.18".parse().unwrap(), 14).run(cx).await.unwrap();
     let calm = server.requests().len() - begun - troubled;

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use serde_json::Value;
 
 use crate::audit::AuditRecord;
-use crate::controllers::ledger::{Ledger, Reboot};
+use crate::controllers::ledger::{Deleter, Ledger, MachineDeletion, Reboot};
 use crate::sim::Sim;
 use crate::store::Store;
 use crate::store::resources::{CLUSTERVERSIONS, MACHINECONFIGPOOLS, MACHINEHEALTHCHECKS, NODEHEALTHCHECKS, NODES};
@@ -61,8 +62,12 @@ impl Baseline {
         let (store, ledger, audit) = (sim.store(), sim.ledger(), sim.audit().records());
         let mut found = hops_requested_once(&audit, hops);
         found.extend(hops_completed(store, hops));
-        found.extend(rebooted(&ledger.reboots, &self.control_plane, hops.len()));
-        found.extend(rebooted(&ledger.reboots, &self.workers, 1));
+        for (nodes, times) in [(&self.control_plane, hops.len()), (&self.workers, 1)] {
+            // A node that the scenario took away need not have come to its reboot.
+            let (lost, kept): (BTreeSet<&String>, BTreeSet<&String>) = nodes.iter().partition(|node| ledger.lost(node));
+            found.extend(rebooted(&ledger.reboots, &kept, times..=times));
+            found.extend(rebooted(&ledger.reboots, &lost, 0..=times));
+        }
         found.extend(self.check_given_back(sim));
         found.extend(no_machine_deleted(&ledger));
         found.extend(no_node_remediated(&ledger));
@@ -229,27 +234,32 @@ pub fn hops_completed(store: &Store, hops: &[&str]) -> Vec<Violation> {
     vec![Violation(format!("the newest updates are {newest:?}, and should be {expected:?}"))]
 }
 
-/// That each of these nodes rebooted this often, each time with a new boot id.
-pub fn rebooted(reboots: &[Reboot], nodes: &BTreeSet<String>, times: usize) -> Vec<Violation> {
+/// That each of these nodes rebooted this often, each time with a new boot id; what the scenario rebooted does not count.
+pub fn rebooted(reboots: &[Reboot], nodes: &BTreeSet<&String>, times: RangeInclusive<usize>) -> Vec<Violation> {
     let mut found = vec![];
     for node in nodes {
-        let own: Vec<&Reboot> = reboots.iter().filter(|r| r.node == *node).collect();
+        let own: Vec<&Reboot> = reboots.iter().filter(|r| r.node == **node && !r.scripted).collect();
         let boots: BTreeSet<&str> = own.iter().map(|r| r.boot_id.as_str()).collect();
-        if own.len() != times || boots.len() != own.len() {
+        if !times.contains(&own.len()) || boots.len() != own.len() {
             let when: Vec<String> = own.iter().map(|r| format!("{} into {}", r.at, r.config)).collect();
-            found.push(Violation(format!("{node} rebooted {} times ({}), and should {times} times", own.len(), when.join("; "))));
+            let most = times.end();
+            found.push(Violation(format!("{node} rebooted {} times ({}), and should {most} times", own.len(), when.join("; "))));
         }
     }
     found
 }
 
-/// That no machine was deleted.
+/// That nobody but the scenario deleted a machine.
 pub fn no_machine_deleted(ledger: &Ledger) -> Vec<Violation> {
-    let sentence = |d: &crate::controllers::ledger::MachineDeletion| {
-        let who = if d.by_health_check { "a health check" } else { "somebody" };
-        Violation(format!("{who} deleted machine {} of node {} at {}", d.machine, d.node, d.at))
+    let sentence = |d: &MachineDeletion| {
+        let who = match d.by {
+            Deleter::Scenario => return None,
+            Deleter::HealthCheck => "a health check",
+            Deleter::Client => "somebody",
+        };
+        Some(Violation(format!("{who} deleted machine {} of node {} at {}", d.machine, d.node, d.at)))
     };
-    ledger.machine_deletions.iter().map(sentence).collect()
+    ledger.machine_deletions.iter().filter_map(sentence).collect()
 }
 
 /// That no NodeHealthCheck had a node rebooted.

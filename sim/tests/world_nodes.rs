@@ -5,6 +5,7 @@ mod world_support;
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 use windlass_sim::ClusterShape;
+use windlass_sim::ledger::Deleter;
 use windlass_sim::scenario::{When, WorldFault};
 use windlass_sim::store::Preconditions;
 use windlass_sim::store::resources::{MACHINES, NODES, PDBS};
@@ -65,12 +66,12 @@ async fn a_health_check_that_is_not_paused_deletes_a_slow_node() {
         until(&sim, 24 * 60, "the pool", |sim| rolled_out(sim, "worker") && sim.reboots().len() >= 6).await;
         pass(&sim, 30).await;
         let deletions = sim.ledger().machine_deletions;
-        let of_node: Vec<bool> = deletions.iter().filter(|d| d.node == "worker-0").map(|d| d.by_health_check).collect();
+        let of_node: Vec<Deleter> = deletions.iter().filter(|d| d.node == "worker-0").map(|d| d.by).collect();
         assert_eq!(sim.store().list(&MACHINES).len(), before, "a deleted machine is replaced");
         if paused {
             assert!(deletions.is_empty(), "{deletions:?}");
         } else {
-            assert_eq!(of_node, [true]);
+            assert_eq!(of_node, [Deleter::HealthCheck]);
             assert!(sim.store().get(&NODES, None, "worker-0").is_none());
             let newcomer = get(&sim, &NODES, None, "worker-4");
             assert_eq!(says(&newcomer, "Ready"), "True");

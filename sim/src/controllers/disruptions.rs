@@ -1,7 +1,9 @@
 //! The scripted faults of the cluster: when they begin, what they change, when they end.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::mirror::News;
 use super::{Controller, Cx, earlier, minutes, mishaps};
@@ -19,6 +21,8 @@ use crate::world::workloads::{Workload, budget_object, deployment_objects, pod_o
 
 /// How long a drain goes on before another actor undoes its cordon: between two questions of the operator, who would undo that at once.
 const MEDDLES_AFTER: TimeDelta = TimeDelta::seconds(62);
+/// The file that an added machine config writes.
+const ADDED_FILE: &str = "/etc/sysctl.d/99-added.conf";
 /// The namespace of the pods that block drains.
 pub(super) const LEGACY: &str = "legacy";
 
@@ -26,6 +30,7 @@ pub(super) const LEGACY: &str = "legacy";
 #[derive(Debug)]
 pub(super) struct Board {
     slots: Vec<(WorldFault, State)>,
+    deleted: BTreeSet<String>,
 }
 
 /// How a reboot is scripted to go.
@@ -45,7 +50,17 @@ enum State {
 
 impl Board {
     pub(super) fn new(faults: Vec<WorldFault>) -> Self {
-        Self { slots: faults.into_iter().map(|fault| (fault, State::Waiting)).collect() }
+        Self { slots: faults.into_iter().map(|fault| (fault, State::Waiting)).collect(), deleted: BTreeSet::new() }
+    }
+
+    /// Notes a machine that the scenario deleted.
+    pub(super) fn note_deleted(&mut self, machine: &str) {
+        self.deleted.insert(machine.to_owned());
+    }
+
+    /// Whether the scenario deleted this machine.
+    pub(super) fn deleted(&self, machine: &str) -> bool {
+        self.deleted.contains(machine)
     }
 
     fn active(&mut self) -> impl Iterator<Item = &mut (WorldFault, State)> {
@@ -115,6 +130,18 @@ impl Board {
                 && matches!(fault, WorldFault::OperatorDegraded { operator: o, .. } if o == operator)
         })
     }
+}
+
+/// Whether two rendered configs differ in nothing but the files of machine configs that a scenario added.
+pub(super) fn differ_by_script(old: &Value, new: &Value) -> bool {
+    let without = |rendered: &Value| {
+        let mut spec = rendered["spec"].clone();
+        if let Some(files) = spec.pointer_mut("/config/storage/files").and_then(Value::as_array_mut) {
+            files.retain(|file| file["path"] != ADDED_FILE);
+        }
+        spec
+    };
+    old["spec"] != new["spec"] && without(old) == without(new)
 }
 
 /// A node as scripts name it: `worker/0` is the first of its pool.
@@ -206,7 +233,7 @@ fn begin(cx: &mut Cx<'_>, fault: &WorldFault) {
         }
         WorldFault::MachineConfigAdded { pool, .. } => {
             let name = format!("99-{pool}-added-{}", cx.now.timestamp() % 100_000);
-            cx.create(&MACHINECONFIGS, machine_config(&name, pool, "/etc/sysctl.d/99-added.conf"));
+            cx.create(&MACHINECONFIGS, machine_config(&name, pool, ADDED_FILE));
         }
         WorldFault::PoolPaused { pool, .. } => {
             cx.modify(&MACHINECONFIGPOOLS, None, pool, |p| p["spec"]["paused"] = json!(true));
@@ -323,7 +350,7 @@ pub(super) fn settle_on(cx: &Cx<'_>, workload: &Workload, node: &str, finalizers
     cx.create(&PODS, pod).map(|pod| name(&pod).to_owned())
 }
 
-fn owner(kind: &str, object: &serde_json::Value) -> serde_json::Value {
+fn owner(kind: &str, object: &Value) -> Value {
     json!([{ "apiVersion": "apps/v1", "kind": kind, "name": name(object), "uid": object["metadata"]["uid"], "controller": true,
         "blockOwnerDeletion": true }])
 }

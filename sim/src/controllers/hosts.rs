@@ -3,13 +3,13 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use super::disruptions::ScriptedReboot;
+use super::disruptions::{ScriptedReboot, differ_by_script};
 use super::ledger::{ApiOutage, Reboot};
 use super::mirror::News;
 use super::{Controller, Cx, Shared, earlier, minutes};
 use crate::rng::Rng;
 use crate::store::Preconditions;
-use crate::store::resources::{NODES, PODS};
+use crate::store::resources::{MACHINECONFIGS, NODES, PODS};
 use crate::world::graph::Release;
 use crate::world::json::{Said, annotation, label, set_condition};
 use crate::world::nodes::{beat, install, kubelet_conditions, mco};
@@ -48,6 +48,8 @@ pub(super) struct Outage {
     back_at: Option<DateTime<Utc>>,
     /// The release that it boots into; none when it does not reboot.
     boots: Option<Release>,
+    /// Whether the scenario has it boot.
+    scripted: bool,
     shown: bool,
     evicted: bool,
 }
@@ -69,12 +71,12 @@ impl Shared {
             ScriptedReboot::BackAt(at) => Some(at),
             ScriptedReboot::Never => None,
         };
-        self.silence(node, Outage { since: now, back_at, boots: Some(release), shown: false, evicted: false });
+        self.silence(node, Outage { since: now, back_at, boots: Some(release), scripted: false, shown: false, evicted: false });
     }
 
     /// Silences a node's kubelet until `back_at`.
     pub(super) fn fall_silent(&mut self, node: &str, now: DateTime<Utc>, back_at: Option<DateTime<Utc>>) {
-        self.silence(node, Outage { since: now, back_at, boots: None, shown: false, evicted: false });
+        self.silence(node, Outage { since: now, back_at, boots: None, scripted: false, shown: false, evicted: false });
     }
 
     fn silence(&mut self, node: &str, outage: Outage) {
@@ -167,15 +169,24 @@ impl Kubelets {
         });
         if let Some(fresh) = fresh {
             let config = annotation(&fresh, &mco("desiredConfig")).to_owned();
-            let reboot = Reboot { node: node.to_owned(), at: now, boot_id, config, version: release.version.clone() };
+            let scripted = outage.scripted || for_added_config(cx, &fresh);
+            let reboot = Reboot { node: node.to_owned(), at: now, boot_id, config, version: release.version.clone(), scripted };
             cx.shared.ledger().reboots.push(reboot);
         }
         if cx.shared.board.boots_again(node) {
             let back_at = Some(now + minutes(cx.shared.shape.timing.reboot_minutes));
-            return Host::Down(Outage { since: now, back_at, boots: Some(release.clone()), shown: false, evicted: false });
+            let boots = Some(release.clone());
+            return Host::Down(Outage { since: now, back_at, boots, scripted: true, shown: false, evicted: false });
         }
         Host::Starting { ready_at: cx.in_seconds(self.rng.range(20..50)) }
     }
+}
+
+/// Whether a node rebooted for nothing but a machine config that the scenario added.
+fn for_added_config(cx: &Cx<'_>, node: &Value) -> bool {
+    let config = |key: &str| cx.store.get(&MACHINECONFIGS, None, annotation(node, &mco(key)));
+    let (Some(old), Some(new)) = (config("currentConfig"), config("desiredConfig")) else { return false };
+    differ_by_script(&old, &new)
 }
 
 impl Controller for Kubelets {

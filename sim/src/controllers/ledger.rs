@@ -18,6 +18,8 @@ pub struct Reboot {
     pub config: String,
     /// The release that it runs since.
     pub version: String,
+    /// Whether the scenario asked for it, and nothing else did.
+    pub scripted: bool,
 }
 
 /// How many nodes of a pool its operator had out of service at one moment.
@@ -42,8 +44,19 @@ pub struct MachineDeletion {
     pub node: String,
     /// When it was seen.
     pub at: DateTime<Utc>,
-    /// Whether a health check did it.
-    pub by_health_check: bool,
+    /// Who did it.
+    pub by: Deleter,
+}
+
+/// Who deleted a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deleter {
+    /// A client of the API.
+    Client,
+    /// A machine health check.
+    HealthCheck,
+    /// The scenario.
+    Scenario,
 }
 
 /// A node that a NodeHealthCheck had rebooted.
@@ -99,6 +112,11 @@ impl Ledger {
     /// A digest over every change: what, which object, when. Two runs that agree in it did the same.
     pub fn digest(&self) -> String {
         self.hasher.finalize().to_hex().to_string()
+    }
+
+    /// Whether the scenario took this node by deleting its machine.
+    pub(crate) fn lost(&self, node: &str) -> bool {
+        self.machine_deletions.iter().any(|deletion| deletion.by == Deleter::Scenario && deletion.node == node)
     }
 
     pub(super) fn note(&mut self, change: &Change, now: DateTime<Utc>) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use super::ledger::MachineDeletion;
+use super::ledger::{Deleter, MachineDeletion};
 use super::mirror::News;
 use super::{Controller, Cx, earlier};
 use crate::rng::Rng;
@@ -92,13 +92,17 @@ impl Machines {
             return;
         }
         let gone_at = cx.in_seconds(self.rng.range(60..150));
-        let by_health_check = self.remediated.contains(&machine_name);
+        let by = match (cx.shared.board.deleted(&machine_name), self.remediated.contains(&machine_name)) {
+            (true, _) => Deleter::Scenario,
+            (false, true) => Deleter::HealthCheck,
+            (false, false) => Deleter::Client,
+        };
         let node = text(machine, "/status/nodeRef/name").to_owned();
         cx.shared.ledger().machine_deletions.push(MachineDeletion {
             machine: machine_name.clone(),
             node,
             at: cx.now,
-            by_health_check,
+            by,
         });
         cx.modify(&MACHINES, Some(MACHINE_API), &machine_name, |m| m["status"]["phase"] = json!("Deleting"));
         self.leaving.insert(machine_name, gone_at);

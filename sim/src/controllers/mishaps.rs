@@ -134,10 +134,13 @@ fn stuck(node: &str) -> Workload {
     }
 }
 
-fn delete_machine(cx: &Cx<'_>, node: &str) {
+fn delete_machine(cx: &mut Cx<'_>, node: &str) {
     let machines = cx.store.list(&MACHINES);
     let Some(machine) = machines.iter().find(|m| text(m, "/status/nodeRef/name") == node) else { return };
-    if cx.store.delete(&MACHINES, Some(MACHINE_API), name(machine), &Preconditions::default()).is_err() {
-        tracing::debug!(node, "the machine was gone already");
+    // A machine that somebody deletes already is not the scenario's.
+    let untouched = !machine["metadata"]["deletionTimestamp"].is_string();
+    match cx.store.delete(&MACHINES, Some(MACHINE_API), name(machine), &Preconditions::default()) {
+        Ok(_) if untouched => cx.shared.board.note_deleted(name(machine)),
+        Ok(_) | Err(_) => tracing::debug!(node, "the machine was gone or going already"),
     }
 }

@@ -96,7 +96,8 @@ pub(crate) async fn prove(ctx: &WorkflowContext, wave: &Wave, spec: &CanarySpec)
 async fn watch(ctx: &WorkflowContext, wave: &Wave, spec: &CanarySpec) -> WorkflowResult<()> {
     look(ctx, wave, spec, "right after its rollout").await?;
     ctx.status(format!("wave {}: watched for {} min", wave.name, spec.soak_minutes));
-    ctx.sleep(Duration::from_secs(60 * u64::from(spec.soak_minutes))).await?;
+    let soak = ctx.sleep(Duration::from_secs(60 * u64::from(spec.soak_minutes)));
+    soak.because(format!("wave {} to have been watched long enough", wave.name)).await?;
     look(ctx, wave, spec, "after its soak").await
 }
 

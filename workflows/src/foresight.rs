@@ -224,9 +224,12 @@ impl Clock for ShiftedClock {
     }
 }
 
+/// Stands for an acknowledgement whose key is known only once the hop before is done.
+pub const LATER: &str = "what the vendor then asks for";
+
 /// The gates of a later hop exist only once the hop before is done, so the plan names one in any case.
 fn unknown_gates(hops: u32) -> Gates {
-    let key = "what the vendor then asks for".to_owned();
+    let key = LATER.to_owned();
     Gates { missing: vec![Gate { key, text: format!("Known once hop {hops} is done.") }], acknowledged: Vec::new() }
 }
 

@@ -106,6 +106,10 @@ impl Plan {
         lines.extend(moved_nodes(&self.nodes, &now.nodes));
         let steps = |plan: &Self| plan.steps.iter().map(PlannedStep::in_words).collect::<Vec<_>>();
         lines.extend(changed(&steps(self), &steps(now)));
+        lines.extend(self.steps.iter().flat_map(|step| {
+            let same = now.steps.iter().find(|other| other.in_words() == step.in_words());
+            same.map(|other| changed(&step.requests, &other.requests)).unwrap_or_default()
+        }));
         lines.extend(changed(&self.blockers, &now.blockers));
         if lines.is_empty() && self.digest != now.digest {
             lines.extend(changed(&self.restores, &now.restores));
@@ -119,8 +123,7 @@ impl Plan {
 
 impl PlannedStep {
     fn in_words(&self) -> String {
-        let requests = if self.requests.is_empty() { String::new() } else { format!(": {}", self.requests.join("; ")) };
-        format!("{} ({}){requests}", self.summary, self.class)
+        format!("{} ({})", self.summary, self.class)
     }
 }
 
@@ -182,6 +185,7 @@ mod tests {
             &["+ node worker-2 of pool worker"],
         );
         check(&|now| drop(now.steps.remove(0)), &["- pause pool worker (declare)"]);
+        check(&|now| now.steps[0].requests.push("PATCH /a".to_owned()), &["+ PATCH /a"]);
         check(&|now| now.blockers.push("pools: pool worker is degraded".to_owned()), &["+ pools: pool worker is degraded"]);
         check(&|now| now.input_digest = "j".to_owned(), &["the arguments differ"]);
         check(&|now| now.cluster = "c2".to_owned(), &["the plan is for cluster c1, this is c2"]);

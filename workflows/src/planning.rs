@@ -10,7 +10,7 @@ use windlass_activities::windows::{Calendar, FindWindow, Placement};
 use windlass_engine::foresee::{Asked, Deed};
 use windlass_engine::{Activity as _, Effect, Json, Registry, WorkflowError};
 
-use crate::foresight::Draft;
+use crate::foresight::{Draft, LATER};
 use crate::plan::{PlacedStep, Plan, PlannedStep};
 
 /// What a plan is made of.
@@ -167,7 +167,7 @@ fn steps(found: &Findings<'_>) -> Vec<PlannedStep> {
                     summary: asked.summary.clone(),
                     class: asked.class,
                     gate: asked.approval.clone().or(gate),
-                    requests: found.registry.requests(&asked.activity, &asked.input),
+                    requests: requests(found, asked),
                     p50_seconds: spread.p50_seconds,
                     p90_seconds: spread.p90_seconds,
                     expected_at: Some(deed.begins),
@@ -177,6 +177,11 @@ fn steps(found: &Findings<'_>) -> Vec<PlannedStep> {
         }
     }
     steps
+}
+
+/// What is not known yet is not shown as if it were.
+fn requests(found: &Findings<'_>, asked: &Asked) -> Vec<String> {
+    if asked.summary.ends_with(LATER) { Vec::new() } else { found.registry.requests(&asked.activity, &asked.input) }
 }
 
 /// The windows that the steps were foreseen to begin in.

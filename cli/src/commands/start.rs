@@ -193,7 +193,7 @@ fn refuse_other_digest(args: &Args, plan: &Plan) -> Result<(), Failure> {
 fn drifted(args: &Args, drift: &[String], plan: &Plan) -> Failure {
     let file = args.plan.as_deref().unwrap_or(Path::new("the plan")).display();
     let changes = if drift.len() == 1 { "1 thing".to_owned() } else { format!("{} things", drift.len()) };
-    let message = format!("{changes} changed since {file} was made: {}", drift.join(" | "));
+    let message = format!("{changes} changed since {file} was made; they are listed above");
     Failure::new(Kind::NeedsPerson, message, format!("approve the new plan with --digest {}, or plan again", plan.digest))
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use windlass_engine::view::{RunView, StepState, StepView};
 use windlass_engine::{CommandId, Progress, Record, Timestamp};
 use windlass_workflows::PlannedStep;
+use windlass_workflows::foresight::LATER;
 
 /// One run, its last words, and what its plan expects.
 pub(crate) struct Board {
@@ -80,11 +81,10 @@ impl Board {
 }
 
 /// What a person acknowledges before a later hop is known only once the hop before is done.
-const ACKNOWLEDGE_LATER: &str = "acknowledge what the vendor then asks for";
 const ACKNOWLEDGE: &str = "acknowledge ";
 
 /// Whether a planned step is the step of a run: a plan is made by the workflow itself, so the words are the same.
 pub(crate) fn foresees(planned: &PlannedStep, begun: &str) -> bool {
-    let unknown_then = planned.summary == ACKNOWLEDGE_LATER && begun.starts_with(ACKNOWLEDGE);
+    let unknown_then = planned.summary.ends_with(LATER) && begun.starts_with(ACKNOWLEDGE);
     planned.summary == begun || unknown_then
 }

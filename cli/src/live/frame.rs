@@ -8,6 +8,7 @@ use windlass_engine::view::{RunStatus, StepKind, StepState, StepView};
 
 use crate::live::board::Board;
 use crate::render::logbook;
+use crate::render::status::is_shown;
 use crate::ui::Ui;
 use crate::words;
 
@@ -55,7 +56,8 @@ const WHY_LINES: usize = 4;
 /// Draws one run.
 pub(crate) fn frame(board: &Board, now: Timestamp, canvas: &Canvas) -> Vec<String> {
     let mut top = header(board, now, canvas);
-    let under_way: Vec<String> = board.view.current().flat_map(|step| current(board, step, now, canvas)).collect();
+    let under_way: Vec<String> =
+        board.view.current().filter(|step| is_shown(step)).flat_map(|step| current(board, step, now, canvas)).collect();
     let ahead = ahead(board, canvas);
     // What is done gets what is left of the screen; one line stays free for the cursor.
     let room = canvas.height.saturating_sub(top.len() + under_way.len() + ahead.len() + 1);
@@ -69,7 +71,7 @@ pub(crate) fn frame(board: &Board, now: Timestamp, canvas: &Canvas) -> Vec<Strin
 /// Draws one run among several: its head and what it is at.
 pub(crate) fn brief(board: &Board, now: Timestamp, canvas: &Canvas) -> Vec<String> {
     let mut lines = header(board, now, canvas);
-    lines.extend(board.view.current().flat_map(|step| current(board, step, now, canvas)));
+    lines.extend(board.view.current().filter(|step| is_shown(step)).flat_map(|step| current(board, step, now, canvas)));
     lines
 }
 

@@ -104,11 +104,13 @@ pub(super) fn merged(mut found: Estimates, told: Option<Estimates>) -> Estimates
     let Some(told) = told else { return found };
     if told.hop.p90_seconds > 0 {
         found.hop = told.hop;
-        found.source.push("the control plane's time: as told on the command line".to_owned());
+        found.source.retain(|source| !source.starts_with("control plane"));
+        found.source.push("control plane: as told on the command line".to_owned());
     }
     if told.node.p90_seconds > 0 {
         found.node = told.node;
-        found.source.push("a node's time: as told on the command line".to_owned());
+        found.source.retain(|source| !source.starts_with("node"));
+        found.source.push("node: as told on the command line".to_owned());
     }
     found
 }

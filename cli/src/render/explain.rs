@@ -4,7 +4,7 @@ use windlass_engine::RunEnd;
 use windlass_engine::view::{GateView, RunStatus, StepKind, StepState, StepView};
 
 use crate::render::schedule::Schedule;
-use crate::render::status::{Standing, decided};
+use crate::render::status::{Standing, decided, is_shown};
 use crate::render::{options, parked};
 use crate::words::{self, Lines as _};
 
@@ -52,7 +52,7 @@ pub(crate) fn explain(standing: &Standing<'_>) -> Answer {
     if view.status() == RunStatus::Waiting && !gates.is_empty() {
         return at_gates(standing);
     }
-    let steps = view.current().flat_map(|step| standing.step(step));
+    let steps = view.current().filter(|step| is_shown(step)).flat_map(|step| standing.step(step));
     let evidence: Vec<String> = steps.chain(decisions(standing)).collect();
     let options = options::of_run(standing);
     if standing.worker.is_none() {

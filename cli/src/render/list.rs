@@ -37,7 +37,14 @@ pub(crate) fn step(run: &OpenRun) -> Option<String> {
     if let Some(ParkReason::RetriesExhausted { summary, .. } | ParkReason::InDoubt { summary, .. }) = &run.parked {
         return Some(summary.clone());
     }
-    run.open.values().next().map(|open| match open {
+    // What a person must decide comes first, then what is done, then what is waited for; the nearest of several.
+    let rank = |open: &&OpenCommand| match open {
+        OpenCommand::Gate { opened_at, .. } => (0, *opened_at),
+        OpenCommand::Activity(activity) => (1, activity.scheduled_at),
+        OpenCommand::Timer { due_at } => (2, *due_at),
+        OpenCommand::Signal { .. } => (3, run.last_at),
+    };
+    run.open.values().min_by_key(rank).map(|open| match open {
         OpenCommand::Activity(activity) => activity.summary.clone(),
         OpenCommand::Timer { due_at } => format!("wait until {}", words::rfc3339(*due_at)),
         OpenCommand::Signal { signal } => format!("wait for signal {signal}"),

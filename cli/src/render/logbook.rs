@@ -231,8 +231,9 @@ impl Logbook {
     #[expect(clippy::wildcard_enum_match_arm, reason = "`say` has sorted the events")]
     fn of_workflow(&mut self, record: &Record) -> (Tone, String) {
         match &record.event {
-            Event::TimerStarted { command, due_at, .. } => {
-                let until = format!("wait until {}", words::moment_near(*due_at, record.at));
+            Event::TimerStarted { command, due_at, why, .. } => {
+                let what = why.as_ref().map(|why| format!(" for {why},")).unwrap_or_default();
+                let until = format!("wait{what} until {}", words::moment_near(*due_at, record.at));
                 let summary = self.opened(*command, &until, record.at);
                 (Tone::Plain, format!("{summary}, for {}", words::duration(due_at.since(record.at))))
             }

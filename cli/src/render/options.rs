@@ -4,6 +4,7 @@ use windlass_engine::control::{Grounds, Refusal, Request, What, decide};
 use windlass_engine::view::{StepKind, StepState, StepView};
 use windlass_engine::{CommandId, Event, ParkReason};
 
+use crate::render::schedule::Schedule;
 use crate::render::status::Standing;
 
 /// A command, and what it does where that needs saying.
@@ -16,6 +17,10 @@ pub(crate) fn of_run(standing: &Standing<'_>) -> Vec<String> {
     let state = &standing.view.state;
     let run = state.run;
     let mut options = Vec::new();
+    if Schedule::of(standing.view).awaited().is_some() {
+        let command = format!("windlass resume {run} --now --reason '…'");
+        options.push(option(&command, "does not wait for the window"));
+    }
     if state.paused.is_some() {
         options.push(option(&format!("windlass unpause {run}"), "lets it begin things again"));
     }
@@ -89,10 +94,10 @@ fn of_step(standing: &Standing<'_>, step: &StepView) -> Vec<String> {
     options
 }
 
-/// A timer beside a gate is the gate's deadline: skipping it would let the deadline strike.
+/// A timer beside something else is the end of that: skipping it would end the wait, not the thing.
 fn may_be_skipped(standing: &Standing<'_>, step: &StepView) -> bool {
-    let deadline = matches!(step.kind, StepKind::Timer { .. }) && standing.view.open_gates().next().is_some();
-    !deadline && fits(standing, What::Skip { step: step.command.to_string() }).is_ok()
+    let beside = matches!(step.kind, StepKind::Timer { .. }) && standing.view.current().count() > 1;
+    !beside && fits(standing, What::Skip { step: step.command.to_string() }).is_ok()
 }
 
 /// Asks the engine, as the command would.

@@ -10,6 +10,9 @@ use windlass_workflows::WINDOW_SIGNAL;
 use crate::render::calendar;
 use crate::words;
 
+/// How many deadlines are shown, the nearest first.
+const DEADLINES_SHOWN: usize = 3;
+
 /// How many windows are shown.
 const SHOWN: usize = 4;
 
@@ -82,7 +85,12 @@ impl Schedule {
                 deadline.consequence
             )
         };
-        self.deadlines.iter().map(line).collect()
+        let mut lines: Vec<String> = self.deadlines.iter().take(DEADLINES_SHOWN).map(line).collect();
+        if let Some(last) = self.deadlines.get(DEADLINES_SHOWN..).and_then(<[Deadline]>::last) {
+            let more = self.deadlines.len() - DEADLINES_SHOWN;
+            lines.push(format!("{more} more until {}", words::moment(last.at)));
+        }
+        lines
     }
 
     /// The deadlines for programs.

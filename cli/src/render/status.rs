@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use windlass_engine::journal::LockOwner;
 use windlass_engine::view::{Decision, GateView, RunStatus, RunView, StepKind, StepState, StepView};
 use windlass_engine::{Progress, Registry, RunEnd, Timestamp};
+use windlass_workflows::WINDOW_SIGNAL;
 
 use crate::render::list::{Row, ago};
 use crate::render::schedule::Schedule;
@@ -126,7 +127,11 @@ impl Standing<'_> {
         };
         section(
             "now",
-            self.view.current().filter(|s| !matches!(s.kind, StepKind::Gate { .. })).flat_map(|s| self.step(s)).collect(),
+            self.view
+                .current()
+                .filter(|s| is_shown(s) && !matches!(s.kind, StepKind::Gate { .. }))
+                .flat_map(|s| self.step(s))
+                .collect(),
         );
         section("gates", self.gates());
         let schedule = Schedule::of(self.view);
@@ -197,8 +202,9 @@ impl Standing<'_> {
         let attempt = if step.attempts > 1 { format!(", attempt {}", step.attempts) } else { String::new() };
         let mut lines = vec![match &step.kind {
             StepKind::Timer { due_at } => format!(
-                "{} wait until {}, {}",
+                "{} {}, until {}, {}",
                 step.command,
+                step.summary,
                 words::moment(*due_at),
                 if *due_at > self.now { format!("in {}", words::duration(due_at.since(self.now))) } else { "due".to_owned() }
             ),
@@ -270,6 +276,11 @@ pub(crate) fn decided(gate: &GateView, decision: &Decision) -> String {
     let why = decision.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
     let bound = logbook::bound_to(decision.seen.as_deref(), decision.plan.as_deref());
     format!("{}: {verb} by {} at {}{bound}{why}", gate.name, decision.by, words::moment(decision.at))
+}
+
+/// Whether a person needs to see what is waited for: a word that overrules a window is only listened for.
+pub(crate) fn is_shown(step: &StepView) -> bool {
+    !matches!(&step.kind, StepKind::Signal { name } if name == WINDOW_SIGNAL)
 }
 
 fn gate_object(gate: &GateView) -> Value {

@@ -208,7 +208,12 @@ fn eventful() -> Vec<(i64, Event)> {
         (7202, done(2, 2, Some("spec.desiredUpdate names it"))),
         (
             7202,
-            Event::TimerStarted { command: CommandId(3), due_at: at(18_000), site: "workflows/src/eus_update.rs:90".to_owned() },
+            Event::TimerStarted {
+                command: CommandId(3),
+                due_at: at(18_000),
+                site: "workflows/src/eus_update.rs:90".to_owned(),
+                why: None,
+            },
         ),
         (18_000, Event::TimerFired { command: CommandId(3) }),
         (18_000, gate(4)),

@@ -152,11 +152,18 @@ impl<A: Activity> Future for ActivityCall<A> {
 pub struct TimerCall {
     call: Call,
     due_at: Timestamp,
+    why: Option<String>,
 }
 
 impl TimerCall {
     pub(super) fn new(shared: Arc<Shared>, due_at: Timestamp, site: &'static Location<'static>) -> Self {
-        Self { call: Call::new(shared, site), due_at }
+        Self { call: Call::new(shared, site), due_at, why: None }
+    }
+
+    /// Says what the run waits for: `the window to unpause pool worker`. For people; it may change between builds.
+    pub fn because(mut self, why: impl Into<String>) -> Self {
+        self.why = Some(why.into());
+        self
     }
 }
 
@@ -165,8 +172,8 @@ impl Future for TimerCall {
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "the machine answers in kind, else with a cancellation")]
     fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
-        let due_at = self.due_at;
-        self.call.poll(|| CommandKind::Timer { due_at }).map(|outcome| match outcome {
+        let (due_at, why) = (self.due_at, self.why.clone());
+        self.call.poll(|| CommandKind::Timer { due_at, why }).map(|outcome| match outcome {
             Outcome::Fired => Ok(()),
             _ => Err(WorkflowError::Cancelled),
         })

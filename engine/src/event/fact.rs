@@ -123,6 +123,9 @@ pub enum Event {
         due_at: Timestamp,
         /// `file:line` of the call in the workflow.
         site: String,
+        /// What the run waits for, for people.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<String>,
     },
     /// A timer's time came.
     TimerFired {

@@ -19,7 +19,7 @@ pub(crate) struct Command {
 /// The kinds of commands.
 pub(crate) enum CommandKind {
     Activity(AskedActivity),
-    Timer { due_at: Timestamp },
+    Timer { due_at: Timestamp, why: Option<String> },
     Signal { name: String },
     Gate { name: String, text: String },
     Cancel { target: CommandId },
@@ -54,7 +54,9 @@ impl Command {
                 site: site(),
                 approval: asked.approval.clone(),
             },
-            CommandKind::Timer { due_at } => Event::TimerStarted { command, due_at: *due_at, site: site() },
+            CommandKind::Timer { due_at, why } => {
+                Event::TimerStarted { command, due_at: *due_at, site: site(), why: why.clone() }
+            }
             CommandKind::Signal { name } => Event::SignalAwaited { command, signal: name.clone(), site: site() },
             CommandKind::Gate { name, text } => {
                 Event::GateOpened { command, gate: name.clone(), text: text.clone(), site: site() }

@@ -22,7 +22,7 @@ pub(crate) fn compare(event: &Event, command: &Command) -> Option<Deviation> {
                 Some(format!("effect class: recorded {class}, asked {}", asked.class))
             }
         }
-        (Event::TimerStarted { due_at, .. }, CommandKind::Timer { due_at: asked }) => {
+        (Event::TimerStarted { due_at, .. }, CommandKind::Timer { due_at: asked, .. }) => {
             if due_at == asked {
                 return None;
             }

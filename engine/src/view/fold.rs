@@ -96,8 +96,9 @@ impl RunView {
                 let kind = StepKind::Activity { name: activity.clone(), class: *class, input: input.clone() };
                 (*command, kind, summary.clone())
             }
-            Event::TimerStarted { command, due_at, .. } => {
-                (*command, StepKind::Timer { due_at: *due_at }, "wait for the time to come".to_owned())
+            Event::TimerStarted { command, due_at, why, .. } => {
+                let what = why.as_deref().unwrap_or("the time to come");
+                (*command, StepKind::Timer { due_at: *due_at }, format!("wait for {what}"))
             }
             Event::SignalAwaited { command, signal, .. } => {
                 (*command, StepKind::Signal { name: signal.clone() }, format!("wait for signal {signal}"))

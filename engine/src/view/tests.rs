@@ -64,7 +64,7 @@ fn cancel() -> Event {
 }
 
 fn timer(command: u32) -> Event {
-    E::TimerStarted { command: CommandId(command), due_at: Timestamp::from_micros(9), site: "eus.rs:3".to_owned() }
+    E::TimerStarted { command: CommandId(command), due_at: Timestamp::from_micros(9), site: "eus.rs:3".to_owned(), why: None }
 }
 
 fn retry(command: u32) -> Event {

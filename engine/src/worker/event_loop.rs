@@ -189,7 +189,7 @@ impl Worker {
         self.record(run, command.to_event());
         match &command.kind {
             CommandKind::Activity(_) => self.after.push(After::Attempt { run, command: command.id }),
-            CommandKind::Timer { due_at } => self.deadlines.insert(*due_at, run, command.id, Due::Timer),
+            CommandKind::Timer { due_at, .. } => self.deadlines.insert(*due_at, run, command.id, Due::Timer),
             CommandKind::Cancel { target } => self.give_up(run, *target),
             CommandKind::Signal { .. }
             | CommandKind::Gate { .. }

@@ -29,7 +29,7 @@ pub(super) async fn watch(ctx: &WorkflowContext, paused: &[PausedPool]) {
                 return;
             }
         }
-        if ctx.sleep_until(next_look(&deadlines, ctx.now())).await.is_err() {
+        if ctx.sleep_until(next_look(&deadlines, ctx.now())).because("the next look at the deadlines").await.is_err() {
             return;
         }
     }

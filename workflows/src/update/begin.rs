@@ -70,9 +70,10 @@ async fn in_window(
         if found.begin_at <= ctx.now() {
             return Ok(Some(found.latest_start));
         }
-        ctx.status(format!("waiting for the window to {}", step.what));
+        let window = format!("the window to {}", step.what);
+        ctx.status(format!("waiting for {window}"));
         // Whoever wakes late, after the window, looks for the next one.
-        match ctx.race(ctx.sleep_until(found.begin_at), ctx.signal::<Override>(WINDOW_SIGNAL)).await {
+        match ctx.race(ctx.sleep_until(found.begin_at).because(window), ctx.signal::<Override>(WINDOW_SIGNAL)).await {
             Either::First(slept) => slept?,
             Either::Second(told) => {
                 if told?.step == step.what {

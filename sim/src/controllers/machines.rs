@@ -98,12 +98,7 @@ impl Machines {
             (false, false) => Deleter::Client,
         };
         let node = text(machine, "/status/nodeRef/name").to_owned();
-        cx.shared.ledger().machine_deletions.push(MachineDeletion {
-            machine: machine_name.clone(),
-            node,
-            at: cx.now,
-            by,
-        });
+        cx.shared.ledger().machine_deletions.push(MachineDeletion { machine: machine_name.clone(), node, at: cx.now, by });
         cx.modify(&MACHINES, Some(MACHINE_API), &machine_name, |m| m["status"]["phase"] = json!("Deleting"));
         self.leaving.insert(machine_name, gone_at);
     }

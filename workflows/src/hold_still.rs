@@ -22,9 +22,30 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// Pauses the machine health checks, then every pool with nodes but `master`; those come back, smallest first.
+    /// Pauses the machine health checks, then every pool with nodes but `master`; those come back, smallest first. The health
+    /// checks of a single node are left alone: none of its machines could be replaced while it is away.
     pub(crate) async fn hold_still(&mut self, ctx: &WorkflowContext) -> WorkflowResult<Vec<PoolState>> {
         ctx.status("holding the other pools and the health checks still");
+        let pools = if ctx.patched("pools-before-health-checks") {
+            let pools = ctx.run(ListPools {}).await?;
+            if !is_single_node(&pools) {
+                self.pause_health_checks(ctx).await?;
+            }
+            pools
+        } else {
+            self.pause_health_checks(ctx).await?;
+            ctx.run(ListPools {}).await?
+        };
+        let pools = to_hold(pools);
+        for pool in &pools {
+            ctx.hold(pool_key(&pool.name), pool_text(&pool.name), &pool.paused)?;
+            self.pools.insert(pool.name.clone());
+            ctx.run(PausePool { pool: pool.name.clone() }).await?;
+        }
+        Ok(pools)
+    }
+
+    async fn pause_health_checks(&mut self, ctx: &WorkflowContext) -> WorkflowResult<()> {
         for check in ctx.run(ListHealthChecks {}).await? {
             if check.paused.is_none() {
                 ctx.hold(health_key(&check.name), health_text(&check.name), &check.paused)?;
@@ -32,13 +53,7 @@ impl Held {
                 ctx.run(PauseHealthCheck { name: check.name }).await?;
             }
         }
-        let pools = to_hold(ctx.run(ListPools {}).await?);
-        for pool in &pools {
-            ctx.hold(pool_key(&pool.name), pool_text(&pool.name), &pool.paused)?;
-            self.pools.insert(pool.name.clone());
-            ctx.run(PausePool { pool: pool.name.clone() }).await?;
-        }
-        Ok(pools)
+        Ok(())
     }
 
     /// Notes that a pool was let go by its own step.
@@ -126,6 +141,12 @@ pub(crate) fn to_hold(mut pools: Vec<PoolState>) -> Vec<PoolState> {
     pools.retain(|pool| pool.name.as_str() != MASTER && pool.nodes > 0);
     pools.sort_by(|a, b| (a.nodes, &a.name).cmp(&(b.nodes, &b.name)));
     pools
+}
+
+/// Whether the only node is a control-plane node.
+fn is_single_node(pools: &[PoolState]) -> bool {
+    let mut with_nodes = pools.iter().filter(|pool| pool.nodes > 0);
+    with_nodes.next().is_some_and(|pool| pool.name.as_str() == MASTER && pool.nodes == 1) && with_nodes.next().is_none()
 }
 
 fn pool_key(pool: &PoolName) -> String {

@@ -66,7 +66,7 @@ pub async fn cluster_update(ctx: WorkflowContext, input: ClusterUpdate) -> Workf
         .run(Preflight {
             hops: vec![minor],
             releases: vec![target.release.clone()],
-            ..input.terms.preflight(minor, input.pause_days)
+            ..input.terms.preflight(minor, input.pause_days, ctx.now())
         })
         .await?;
     report.refuse_blocked().map_err(|error| WorkflowError::Failed(format!("preflight: {error}")))?;

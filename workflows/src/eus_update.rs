@@ -58,7 +58,13 @@ pub async fn eus_update(ctx: WorkflowContext, input: EusUpdate) -> WorkflowResul
 /// Looks at everything that would stop the update half way, before anything is changed.
 async fn look_before(ctx: &WorkflowContext, input: &EusUpdate) -> WorkflowResult<()> {
     ctx.status("looking at the cluster before anything is changed");
-    let report = ctx.run(input.terms.preflight(input.target, input.pause_days)).await?;
+    let mut look = input.terms.preflight(input.target, input.pause_days, ctx.now());
+    if let Some(planned) = &input.planned
+        && ctx.patched("preflight-of-releases")
+    {
+        look.releases = planned.hops.iter().filter_map(|hop| hop.release.clone()).collect();
+    }
+    let report = ctx.run(look).await?;
     report.refuse_blocked().map_err(|error| WorkflowError::Failed(format!("preflight: {error}")))
 }
 

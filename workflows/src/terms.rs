@@ -7,7 +7,8 @@ use windlass_activities::estimate::Estimates;
 use windlass_activities::health::HealthProbes;
 use windlass_activities::preflight::{LongestStep, Preflight};
 use windlass_activities::release::Minor;
-use windlass_activities::windows::Calendar;
+use windlass_activities::windows::{Blackout, Calendar};
+use windlass_engine::Timestamp;
 
 /// The terms of an update. Everything absent is as it was before the term existed, so that old runs replay.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -52,7 +53,7 @@ impl Terms {
     }
 
     /// The look at the cluster before anything is changed.
-    pub fn preflight(&self, target: Minor, pause_days: u32) -> Preflight {
+    pub fn preflight(&self, target: Minor, pause_days: u32, now: Timestamp) -> Preflight {
         let longest_step = self
             .windows
             .as_ref()
@@ -61,6 +62,8 @@ impl Terms {
             accepted_risks: self.accepted_risks.clone(),
             window_seconds: self.longest_window_seconds,
             longest_step,
+            prometheus: self.probes.prometheus.clone(),
+            blackout: self.windows.as_ref().and_then(|calendar| calendar.blackout_at(now)).map(Blackout::to_string),
             ..Preflight::new(target, pause_days)
         }
     }
@@ -68,5 +71,33 @@ impl Terms {
     /// How long steps take.
     pub(crate) fn estimates(&self) -> Estimates {
         self.estimates.clone().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_look_before_knows_the_alerts_the_windows_and_the_blackout() {
+        let windows = json!({"zone": "UTC", "slots": [{"days": ["sat"], "from": "22:00", "until": "06:00"}],
+            "blackouts": [{"day": "2026-12-24", "reason": "shops"}]});
+        let terms: Terms = serde_json::from_value(json!({"windows": windows, "longest_window_seconds": 28800,
+            "probes": {"prometheus": {"url": "https://prometheus.example.com"}}}))
+        .unwrap();
+        // Noon of 24 December 2026, and of the day before.
+        let (noon, day_before) = (1_798_113_600, 1_798_027_200);
+        let look = |terms: &Terms, seconds: i64| {
+            terms.preflight("4.18".parse().unwrap(), 14, Timestamp::from_micros(seconds * 1_000_000))
+        };
+        let before = look(&terms, day_before);
+        assert_eq!(before.prometheus.as_ref(), terms.probes.prometheus.as_ref());
+        assert!(before.prometheus.is_some() && before.longest_step.is_some());
+        assert_eq!((before.window_seconds, before.blackout.as_deref()), (Some(28800), None));
+        assert_eq!(look(&terms, noon).blackout.as_deref(), Some("2026-12-24 (shops)"));
+        let plain = look(&Terms::default(), noon);
+        assert_eq!(plain, Preflight::new("4.18".parse().unwrap(), 14));
     }
 }

@@ -54,6 +54,9 @@ pub struct Preflight {
     /// The Prometheus that knows the cluster's alerts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prometheus: Option<PrometheusProbe>,
+    /// The blackout of the calendar that holds now, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blackout: Option<String>,
 }
 
 /// The step of a run that needs the longest window.
@@ -78,6 +81,7 @@ impl Preflight {
             accepted_risks: Vec::new(),
             activities: Vec::new(),
             prometheus: None,
+            blackout: None,
         }
     }
 }

@@ -42,9 +42,12 @@ fn span(seconds: u64) -> String {
     }
 }
 
-/// The last update is a day past: what it broke has shown by now.
-pub(super) fn freeze(facts: &Facts, _: &Preflight) -> Check {
+/// No blackout holds, and the last update is a day past: what it broke has shown by now.
+pub(super) fn freeze(facts: &Facts, plan: &Preflight) -> Check {
     let mut found = Findings::default();
+    found.warn(
+        plan.blackout.iter().map(|blackout| format!("the calendar has a blackout: {blackout}; steps wait until it is over")),
+    );
     let last = facts.version.status.history.first();
     let ended = last.and_then(|entry| Some((entry, entry.completion_time.or(entry.started_time)?)));
     match ended.map(|(entry, at)| (entry, facts.now.since(Timestamp::from(at)))) {
@@ -56,5 +59,9 @@ pub(super) fn freeze(facts: &Facts, _: &Preflight) -> Check {
         }
         None => found.fine("no update has ended yet"),
     }
-    found.judge("freeze", "the last change has settled", "let the last change stand for a day before the next")
+    found.judge(
+        "freeze",
+        "the last change has settled",
+        "let the last change stand for a day before the next, and begin after the blackout",
+    )
 }

@@ -1,5 +1,6 @@
 //! What a calendar is made of: slots that come again, single windows, and days without any.
 
+use std::fmt;
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate};
@@ -198,6 +199,16 @@ impl Blackout {
             return Err(format!("its last day, {last}, is before its first, {first}; swap them"));
         }
         Ok(Self { first, last, reason: reason.trim().to_owned() })
+    }
+}
+
+impl fmt::Display for Blackout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.first)?;
+        if self.last != self.first {
+            write!(f, " to {}", self.last)?;
+        }
+        if self.reason.is_empty() { Ok(()) } else { write!(f, " ({})", self.reason) }
     }
 }
 

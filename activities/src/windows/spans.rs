@@ -52,6 +52,12 @@ impl Calendar {
         open.flat_map(move |window| cut(window, &closed)).filter(move |entry| entry.window.ends > at)
     }
 
+    /// The blackout that holds at `at`.
+    pub fn blackout_at(&self, at: Timestamp) -> Option<&Blackout> {
+        let closed = self.closed(zone(&self.zone).ok()?);
+        closed.into_iter().find(|(window, _)| window.begins <= at && at < window.ends).map(|(_, blackout)| blackout)
+    }
+
     /// The windows before blackouts.
     fn open(&self, zone: Tz, at: Timestamp) -> impl Iterator<Item = Window> {
         let today = at.to_datetime().with_timezone(&zone).date_naive();

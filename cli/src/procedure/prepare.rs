@@ -44,7 +44,7 @@ impl Procedure {
         input.settle(clock.now(), estimates.clone(), None);
         match &input {
             // Judged before the way is looked up: what keeps the update service away is a finding, too.
-            Input::Eus(eus) => look.at(eus.terms.preflight(eus.target, eus.pause_days)).await,
+            Input::Eus(eus) => look.at(eus.terms.preflight(eus.target, eus.pause_days, clock.now())).await,
             Input::Cluster(_) => {
                 let draft = draft(cluster, clock, input.workflow(), &input.json()?, &estimates).await.map_err(no_draft)?;
                 draft

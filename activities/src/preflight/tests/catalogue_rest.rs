@@ -200,6 +200,11 @@ fn p28_p33_windows_and_the_time_since_the_last_change() {
         |facts, _| facts.version.status.history[0].completion_time = Some(at(-90).to_datetime()),
         "warn: the update to 4.16.20 ended 1 h 30 min ago",
     );
+    look(
+        "freeze",
+        |_, plan| plan.blackout = Some("2026-12-24 to 2027-01-02 (year end)".to_owned()),
+        "warn: the calendar has a blackout: 2026-12-24 to 2027-01-02 (year end); steps wait until it is over",
+    );
 }
 
 #[test]

@@ -50,6 +50,22 @@ fn a_night_keeps_its_wall_clock_ends_whatever_the_clock_does() {
 }
 
 #[test]
+fn a_blackout_holds_from_its_first_midnight_to_the_one_after_its_last_day() {
+    let slots = "slots: [{days: [sat], from: '22:00', until: '06:00'}]";
+    let blackouts = "blackouts: [{from: '2026-12-24', until: '2027-01-02', reason: year end}, {day: '2026-11-27'}]";
+    let calendar = Calendar::parse(&format!("{{zone: Europe/Berlin, {slots}, {blackouts}}}")).unwrap();
+    let holds = |when: &str, expect: Option<&str>| {
+        let found = calendar.blackout_at(at(when)).map(ToString::to_string);
+        assert_eq!(found.as_deref(), expect, "{when}");
+    };
+    holds("2026-12-23T22:59", None);
+    holds("2026-12-23T23:00", Some("2026-12-24 to 2027-01-02 (year end)"));
+    holds("2027-01-02T22:59", Some("2026-12-24 to 2027-01-02 (year end)"));
+    holds("2027-01-02T23:00", None);
+    holds("2026-11-27T12:00", Some("2026-11-27"));
+}
+
+#[test]
 fn a_time_that_does_not_exist_counts_at_the_jump() {
     let sunday = |zone: &str, from: &str, until: &str, day: &str, expect: &str| {
         let slot = format!("{{days: [sun], from: '{from}', until: '{until}'}}");

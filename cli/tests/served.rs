@@ -115,6 +115,81 @@ fn a_preflight_that_blocks_names_the_checks() {
 }
 
 #[test]
+fn windows_and_waves_that_can_not_be_are_refused() {
+    let place = Place::new();
+    let sim = Served::start(&place, &[]);
+    let start = |args: &[&str], code| refused(&place, &sim, &[&["start", "eus-update", "--to", "4.18"], args].concat(), code);
+    let night = "Sat 22:00-06:00 Europe/Berlin";
+    let text = [
+        start(&["--window", "Sat 22:00-06:00 Europe/Berln"], 2),
+        start(&["--window", "Sat 22:00-06:00"], 2),
+        start(&["--expect-hop", "soon"], 2),
+        start(&["--canary", "canary=0%"], 2),
+    ];
+    insta::assert_snapshot!("terms_refused", text.concat());
+    let too_long = start(&["--window", night], 1);
+    assert!(too_long.contains("no window is long enough: 14h47m are needed") && too_long.contains("--expect-hop"), "{too_long}");
+    let over = start(&["--window", "2020-01-04 22:00..2020-01-05 06:00 Europe/Berlin"], 2);
+    assert!(over.contains("they all lie in the past"), "{over}");
+    let crowded = start(&["--canary", "canary=100%,second=10%"], 2);
+    assert!(crowded.contains("canary") || crowded.contains("wave"), "{crowded}");
+    assert!(!place.journal().join("log").exists(), "no run may be created");
+}
+
+#[test]
+fn a_plan_file_is_carried_out_only_as_it_was_signed() {
+    let place = Place::new();
+    let sim = Served::start(&place, &[]);
+    let kubeconfig = sim.kubeconfig();
+    let file = |name: &str| place.path(name).display().to_string();
+    let plan = |name: &str, valid: &str| {
+        let words = ["--kubeconfig", &kubeconfig, "plan", "eus-update", "--to", "4.18", "--valid", valid, "--out", &file(name)];
+        let said = place.windlass(&words);
+        assert_eq!(said.code, 0, "{}", said.whole());
+        said.out.split(", plan ").nth(1).and_then(|rest| rest.lines().next()).unwrap_or_default().to_owned()
+    };
+    let digest = plan("good.json", "7d");
+    plan("old.json", "1s");
+    let good = std::fs::read_to_string(place.path("good.json")).expect("the plan is there");
+    let changed = good.replace("pause pool worker", "pause pool master");
+    let mut unsigned: serde_json::Value = serde_json::from_str(&good).expect("a plan is JSON");
+    unsigned.as_object_mut().expect("an object").remove("signature");
+    for (name, text) in [("changed.json", changed), ("unsigned.json", unsigned.to_string()), ("odd.json", "{}".to_owned())] {
+        std::fs::write(place.path(name), text).expect("it can be written");
+    }
+    let start =
+        |name: &str, args: &[&str]| refused(&place, &sim, &[&["start", "--yes", "--plan", &file(name)], args].concat(), 2);
+    let check = |said: &str, expect: &str| assert!(said.contains(expect), "{expect:?} in {said}");
+    check(&start("old.json", &[]), "has expired at");
+    check(&start("changed.json", &[]), "was changed after it was signed");
+    check(&start("unsigned.json", &[]), "is not signed");
+    check(&start("odd.json", &[]), "is no plan");
+    check(&start("good.json", &["--digest", "0123456789abcdef"]), &format!("the plan for this cluster is now {digest}"));
+    std::fs::remove_file(place.journal().join("signing.key")).expect("the key is beside the journal");
+    check(&start("good.json", &[]), "with a key that is not yours");
+}
+
+#[test]
+fn what_drifted_since_a_plan_needs_a_new_approval() {
+    let place = Place::new();
+    let sim = Served::start(&place, &[]);
+    let kubeconfig = sim.kubeconfig();
+    let path = place.path("plan.json").display().to_string();
+    let said = place.windlass(&["--kubeconfig", &kubeconfig, "plan", "eus-update", "--to", "4.18", "--out", &path]);
+    assert_eq!(said.code, 0, "{}", said.whole());
+    drop(sim);
+    // The same cluster, with a node more.
+    let sim = Served::start(&place, &["--pools", "worker=5,infra=2"]);
+    let said = place.windlass(&["--kubeconfig", &sim.kubeconfig(), "start", "--yes", "--plan", &path]);
+    assert_eq!(said.code, 3, "{}", said.whole());
+    let drift: Vec<&str> = said.err.lines().filter(|line| line.starts_with("  - ") || line.starts_with("  + ")).collect();
+    assert!(drift.iter().any(|line| line.contains("+ node worker-4 of pool worker")), "{drift:?}");
+    assert!(drift.iter().any(|line| line.starts_with("  - pool worker: 4 nodes")), "{drift:?}");
+    assert!(said.err.contains("next: approve the new plan with --digest "), "{}", said.err);
+    assert_eq!(sim.writes(), 0);
+}
+
+#[test]
 fn a_run_of_another_cluster_is_left_alone() {
     let place = Place::new();
     let sim = Served::start(&place, &["--seed", "2"]);

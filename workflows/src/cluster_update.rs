@@ -71,7 +71,12 @@ pub async fn cluster_update(ctx: WorkflowContext, input: ClusterUpdate) -> Workf
         .await?;
     report.refuse_blocked().map_err(|error| WorkflowError::Failed(format!("preflight: {error}")))?;
     if target.disconnected {
-        ctx.run(CheckDisconnected { release: target.release.clone() }).await?;
+        let there = ctx.run(CheckDisconnected { release: target.release.clone() }).await?;
+        if !there.findings.is_empty() {
+            let lacks: Vec<String> =
+                there.findings.iter().map(|finding| format!("{}: {}", finding.what, finding.remedy)).collect();
+            return Err(WorkflowError::Failed(format!("the cluster lacks what the update needs: {}", lacks.join("; "))));
+        }
     }
     let hops = [Hop { minor, release: Some(target.release.clone()) }];
     let update = Update {

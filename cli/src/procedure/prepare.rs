@@ -28,6 +28,12 @@ impl Procedure {
     /// Reads the cluster and resolves every fact; changes nothing.
     pub(crate) async fn prepare(&self, cluster: &Arc<Cluster>, clock: &Arc<dyn Clock>) -> Result<Prepared, Failure> {
         let mut input = self.input()?;
+        if let Some(calendar) = &input.terms().windows {
+            // Said at once instead of once for each step that would never begin.
+            calendar
+                .first_from(clock.now())
+                .map_err(|e| Failure::with_advice(Kind::Usage, &e.to_string(), "correct the windows"))?;
+        }
         let look = Survey { cluster, clock };
         let estimates = look.at(ReadEstimates {}).await?;
         let inventory = look.at(ReadInventory {}).await?;

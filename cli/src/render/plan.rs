@@ -103,3 +103,70 @@ fn total(plan: &Plan) -> (Duration, Duration) {
     let sum = |of: fn(&PlannedStep) -> u64| Duration::from_secs(plan.steps.iter().map(of).sum());
     (sum(|step| step.p50_seconds), sum(|step| step.p90_seconds))
 }
+
+#[cfg(test)]
+mod tests {
+    use windlass_activities::windows::{Calendar, Window};
+    use windlass_engine::Timestamp;
+
+    use super::*;
+
+    fn step(summary: &str, class: Effect, gate: Option<&str>, minutes: u64, request: Option<&str>) -> PlannedStep {
+        PlannedStep {
+            summary: summary.to_owned(),
+            class,
+            gate: gate.map(str::to_owned),
+            requests: request.into_iter().map(str::to_owned).collect(),
+            p50_seconds: minutes * 60,
+            p90_seconds: minutes * 180,
+            expected_at: None,
+        }
+    }
+
+    fn plan() -> Plan {
+        let at = |text: &str| Timestamp::from(chrono::DateTime::parse_from_rfc3339(text).expect("a time").to_utc());
+        let calendar =
+            Calendar::parse("{zone: Europe/Berlin, slots: [{days: [sat], from: '22:00', until: '06:00'}]}").expect("good");
+        let window = Window { begins: at("2026-12-05T21:00:00Z"), ends: at("2026-12-06T05:00:00Z") };
+        let placement =
+            windlass_activities::windows::Placement { begin_at: window.begins, window, latest_start: at("2026-12-06T03:00:00Z") };
+        let mut first =
+            step("pause pool worker", Effect::Declare, None, 0, Some("PATCH /apis/x/worker merge {\"spec\":{\"paused\":true}}"));
+        first.expected_at = Some(at("2026-12-01T12:00:00Z"));
+        Plan {
+            workflow: "eus-update".to_owned(),
+            cluster: "3874d70b".to_owned(),
+            facts: vec!["from 4.16.21 (sha256:23)".to_owned(), "to 4.17.11 (sha256:59)".to_owned()],
+            nodes: [
+                ("master".to_owned(), ["master-0", "master-1", "master-2"].map(str::to_owned).to_vec()),
+                ("worker".to_owned(), (0..59).map(|number| format!("worker-{number}")).collect()),
+            ]
+            .into(),
+            steps: vec![
+                first,
+                step("wait until the control plane is at 4.17.11", Effect::Observe, None, 81, None),
+                step(
+                    "unpause pool worker: its nodes drain and reboot",
+                    Effect::Irreversible,
+                    Some("release-pool-worker"),
+                    0,
+                    None,
+                ),
+            ],
+            calendar: Some(calendar),
+            placements: vec![PlacedStep { step: "unpause pool worker".to_owned(), placement }],
+            restores: vec!["pool worker is paused; by hand: oc patch mcp/worker …".to_owned()],
+            warnings: vec!["cordons: node worker-7 is cordoned by somebody".to_owned()],
+            blockers: vec!["pools: pool worker is degraded".to_owned()],
+            reckoned_from: vec!["control plane: as told on the command line".to_owned()],
+            digest: "0123456789abcdef".to_owned(),
+            ..Plan::default()
+        }
+    }
+
+    #[test]
+    fn a_plan_shows_what_is_approved() {
+        insta::assert_snapshot!("plan", text(&plan()));
+        insta::assert_snapshot!("plan_with_requests", text_with_requests(&plan()));
+    }
+}

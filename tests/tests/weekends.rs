@@ -38,7 +38,8 @@ fn shape() -> ClusterShape {
     let shape = shape.with_pools("worker=49,infra=10").expect("these pools can be");
     let mut shape = shape.with_nodes("3+59").expect("these nodes can be");
     for pool in &mut shape.pools {
-        pool.max_unavailable = if pool.name == "worker" { "12%" } else { "1" }.to_owned();
+        let limit = if pool.name == "worker" { "12%" } else { "1" };
+        limit.clone_into(&mut pool.max_unavailable);
     }
     shape
 }
@@ -104,13 +105,12 @@ async fn mend(stage: &Stage) {
 
 /// The weekends on which something disruptive was begun, by what it was.
 fn weekends(history: &[Record]) -> Vec<(String, String)> {
-    let disruptive = |record: &Record| match &record.event {
-        Event::ActivityScheduled { activity, summary, .. } if activity == "request-update" || activity == "release-pool" => {
-            let at: DateTime<Utc> = record.at.to_datetime();
-            let what = summary.split(['(', ':']).next().unwrap_or_default().trim().to_owned();
-            Some((at.format("%Y-%m-%d").to_string(), what))
-        }
-        _ => None,
+    let disruptive = |record: &Record| {
+        let Event::ActivityScheduled { activity, summary, .. } = &record.event else { return None };
+        let at: DateTime<Utc> = record.at.to_datetime();
+        let what = summary.split(['(', ':']).next().unwrap_or_default().trim().to_owned();
+        let counts = activity == "request-update" || activity == "release-pool";
+        counts.then(|| (at.format("%Y-%m-%d").to_string(), what))
     };
     history.iter().filter_map(disruptive).collect()
 }

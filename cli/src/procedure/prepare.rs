@@ -97,7 +97,7 @@ async fn plan_for(
 fn no_draft(error: Unforeseeable<ActivityError>) -> Failure {
     match error {
         Unforeseeable::Oracle(error) => survey_failure(&error),
-        other => {
+        other @ (Unforeseeable::Broken(_) | Unforeseeable::Signal(_) | Unforeseeable::Endless(_)) => {
             Failure::new(Kind::Failed, format!("there can be no plan: {other}"), "this is a bug in windlass: please report it")
         }
     }

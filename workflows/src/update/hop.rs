@@ -54,12 +54,11 @@ async fn prepare(ctx: &WorkflowContext, update: &Update<'_>, name: &str, hop: &H
         };
         insist(ctx, &format!("{name}-offered"), |_| ctx.run(wait.clone()).timeout(OFFER_LIMIT).retry(PATIENT)).await?;
     }
-    let release = match &hop.release {
-        Some(release) => release.clone(),
-        None => {
-            let resolve = ResolveHop { minor: hop.minor, accept_risks: update.terms.accepted_risks.clone() };
-            insist(ctx, &format!("{name}-release"), |_| ctx.run(resolve.clone())).await?
-        }
+    let release = if let Some(release) = &hop.release {
+        release.clone()
+    } else {
+        let resolve = ResolveHop { minor: hop.minor, accept_risks: update.terms.accepted_risks.clone() };
+        insist(ctx, &format!("{name}-release"), |_| ctx.run(resolve.clone())).await?
     };
     if let Some(spec) = &update.terms.credentials {
         crate::credentials::prepare(ctx, name, &release, spec).await?;

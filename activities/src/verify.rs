@@ -117,7 +117,7 @@ impl Activity for FinalVerification {
     type Output = Verified;
 
     fn summary(&self) -> String {
-        format!("verify that all of the cluster is at {}", self.release.version)
+        format!("verify that all of the cluster is at {}", self.release.title())
     }
 
     fn assumed(&self) -> Option<Verified> {

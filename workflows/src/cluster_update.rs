@@ -78,10 +78,12 @@ pub async fn cluster_update(ctx: WorkflowContext, input: ClusterUpdate) -> Workf
             return Err(WorkflowError::Failed(format!("the cluster lacks what the update needs: {}", lacks.join("; "))));
         }
     }
+    // A release that only a digest names stands in no list of updates.
+    let offered = target.release.is_named() && !target.disconnected;
     let hops = [Hop { minor, release: Some(target.release.clone()) }];
     let update = Update {
         new_channel: input.channel.as_ref(),
-        channel: target.channel.as_ref(),
+        channel: target.channel.as_ref().filter(|_| offered),
         from: &target.from,
         hops: &hops,
         terms: &input.terms,

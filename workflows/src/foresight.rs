@@ -118,13 +118,12 @@ impl Teller<'_> {
         match asked.activity.as_str() {
             "read-gates" if self.hops > 0 => written(&unknown_gates(self.hops)),
             "resolve-hop" if self.hops > 0 => written(&unknown_release(asked)?),
-            "check-risks" if self.hops > 0 => self.assumed(asked),
             // The wave is not there yet, and will be when the run comes here.
             "read-wave" => {
                 let wave: ReadWave = read(&asked.input)?;
                 written(&WaveState::Movable { uid: Some("known once it is made".to_owned()), wave: wave.wave })
             }
-            name if LOOKS.contains(&name) || name == "check-risks" => {
+            name if LOOKS.contains(&name) => {
                 let output = self.look(asked, now).await?;
                 self.learn(asked, output)
             }

@@ -122,6 +122,11 @@ impl Plan {
 }
 
 impl PlannedStep {
+    /// Whether it is a point where a person decides, and nothing else.
+    pub fn is_gate(&self) -> bool {
+        self.gate.as_ref().is_some_and(|gate| self.summary == format!("gate {gate}"))
+    }
+
     fn in_words(&self) -> String {
         format!("{} ({})", self.summary, self.class)
     }

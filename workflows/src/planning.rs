@@ -73,16 +73,14 @@ fn ending(error: &WorkflowError) -> String {
 
 /// A step that no window can hold stops the plan, not the run on its second weekend.
 fn never_fits(found: &Findings<'_>) -> Vec<String> {
-    let mut refused = Vec::new();
-    for deed in &found.draft.foresight.deeds {
-        if let Deed::Activity { asked, result: Err(error) } = &deed.what
-            && asked.activity == "find-window"
-        {
-            let help = "or say how long it takes here (--expect-hop, --expect-node), or let some nodes go first (--canary)";
-            refused.push(format!("{}; {help}", error.message));
+    let refused = found.draft.foresight.deeds.iter().filter_map(|deed| match &deed.what {
+        Deed::Activity { asked, result: Err(error) } if asked.activity == FindWindow::NAME.as_str() => {
+            Some(error.message.as_str())
         }
-    }
-    refused
+        Deed::Activity { .. } | Deed::Gate { .. } | Deed::Sleep | Deed::Hold { .. } | Deed::GiveBack { .. } => None,
+    });
+    let help = "or say how long it takes here (--expect-hop, --expect-node), or let some nodes of a pool go first (--canary)";
+    refused.map(|message| format!("{message}, {help}")).take(1).collect()
 }
 
 /// Deadlines that come nearer than they should before the run is expected to be over.
@@ -154,25 +152,28 @@ fn restores(found: &Findings<'_>) -> Vec<String> {
 /// The steps that people read: what is written, what is waited for, what is checked. Short reads and sleeps are left out.
 fn steps(found: &Findings<'_>) -> Vec<PlannedStep> {
     let mut steps = Vec::new();
-    let mut gate: Option<String> = None;
     for (deed, spread) in found.draft.foresight.deeds.iter().zip(&found.draft.spreads) {
         match &deed.what {
             // That a deadline presses is a warning, not a point of the procedure.
-            Deed::Gate { gate: opened, .. } if opened.starts_with("deadline-") => {}
-            Deed::Gate { gate: opened, .. } => gate = Some(opened.clone()),
-            Deed::Activity { asked, .. } if is_step(asked) => {
-                // A gate stands before the first write that follows it, not before the checks in between.
-                let gate = if asked.class == Effect::Observe { None } else { gate.take() };
-                steps.push(PlannedStep {
-                    summary: asked.summary.clone(),
-                    class: asked.class,
-                    gate: asked.approval.clone().or(gate),
-                    requests: requests(found, asked),
-                    p50_seconds: spread.p50_seconds,
-                    p90_seconds: spread.p90_seconds,
-                    expected_at: Some(deed.begins),
-                });
-            }
+            Deed::Gate { gate, .. } if gate.starts_with("deadline-") => {}
+            Deed::Gate { gate, .. } => steps.push(PlannedStep {
+                summary: format!("gate {gate}"),
+                class: Effect::Observe,
+                gate: Some(gate.clone()),
+                requests: Vec::new(),
+                p50_seconds: 0,
+                p90_seconds: 0,
+                expected_at: Some(deed.begins),
+            }),
+            Deed::Activity { asked, .. } if is_step(asked) => steps.push(PlannedStep {
+                summary: asked.summary.clone(),
+                class: asked.class,
+                gate: asked.approval.clone(),
+                requests: requests(found, asked),
+                p50_seconds: spread.p50_seconds,
+                p90_seconds: spread.p90_seconds,
+                expected_at: Some(deed.begins),
+            }),
             Deed::Activity { .. } | Deed::Sleep | Deed::Hold { .. } | Deed::GiveBack { .. } => {}
         }
     }

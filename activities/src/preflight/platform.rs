@@ -72,13 +72,17 @@ pub(super) fn version(facts: &Facts, _: &Preflight) -> Check {
 }
 
 /// The cluster does not object to a new minor release: acknowledgements (F19), operators that do not go along (F20), a pool
+/// Objections that the run itself deals with: a person acknowledges, and credentials that are kept by hand are prepared.
+const IN_THE_RUN: [&str; 2] = ["AdminAckRequired", "MissingUpgradeableAnnotation"];
+
 /// that moves (F28), kubelets that are too old (F27), overrides (F30), credentials that are not prepared (F29).
 pub(super) fn upgradeable(facts: &Facts, _: &Preflight) -> Check {
     let mut found = Findings::default();
     match facts.version.condition("Upgradeable").filter(|upgradeable| upgradeable.status == Status::False) {
         None => found.fine.push("Upgradeable is not false".to_owned()),
-        // A person gives the acknowledgement in the course of the run.
-        Some(objection) if objection.reason == "AdminAckRequired" => found.worrying.push(objection.explanation().to_owned()),
+        Some(objection) if IN_THE_RUN.contains(&objection.reason.as_str()) => {
+            found.worrying.push(objection.explanation().to_owned());
+        }
         Some(objection) => found.blocking.push(format!("{}: {}", objection.reason, objection.explanation())),
     }
     for (operator, objection) in facts.operators.iter().filter_map(|o| Some((o, o.condition("Upgradeable")?))) {

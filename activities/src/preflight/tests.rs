@@ -100,6 +100,7 @@ fn an_objection_blocks_unless_it_only_asks_for_an_acknowledgement() {
         }
     };
     check(objection("AdminAckRequired"), &["warn upgradeable: think first"]);
+    check(objection("MissingUpgradeableAnnotation"), &["warn upgradeable: think first"]);
     check(objection("ClusterVersionOverridesSet"), &["block upgradeable: ClusterVersionOverridesSet: think first"]);
     check(
         |facts| drop(facts.gates.insert("ack-4.16-x".to_owned(), "Read this.".to_owned())),

@@ -38,6 +38,7 @@ pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
         Format::Table => app.ui.data(&render::plan::text(&prepared.plan))?,
         Format::Json | Format::Yaml => app.ui.value(&prepared.plan)?,
     }
+    prepared.refuse_blocked()?;
     if let Some(path) = &args.out {
         let dir = app.journal()?;
         let key = SigningKey::of(&dir)?;
@@ -47,5 +48,5 @@ pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
         app.ui.talk(&format!("plan {} is in {path}, signed with your key {}", prepared.plan.digest, key.public()));
         app.ui.talk(&format!("windlass start --plan {path}"));
     }
-    prepared.refuse_blocked().map(|()| Exit::Done)
+    Ok(Exit::Done)
 }

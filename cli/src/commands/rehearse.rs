@@ -116,9 +116,11 @@ fn rehearsal_id(clock: &Arc<dyn Clock>, seed: u64) -> RunId {
     RunId::new(clock.now(), entropy)
 }
 
-/// A scratch folder that stays, so that the rehearsal can be looked at afterwards, unless a journal was named.
+/// A scratch folder that stays, so that the rehearsal can be looked at afterwards, unless a journal was named on the command line: the
+/// one of the environment has the runs of real clusters.
 fn journal_dir(app: &App) -> Result<PathBuf, Failure> {
-    if let Some(dir) = &app.global.journal {
+    let named = std::env::args().any(|word| word == "--journal" || word.starts_with("--journal="));
+    if let Some(dir) = app.global.journal.as_ref().filter(|_| named) {
         return Ok(dir.clone());
     }
     let scratch = tempfile::Builder::new().prefix("windlass-rehearsal-").tempdir();

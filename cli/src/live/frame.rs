@@ -174,7 +174,7 @@ fn ahead(board: &Board, canvas: &Canvas) -> Vec<String> {
     let ahead = board.ahead();
     let mut lines: Vec<String> = Vec::new();
     for planned in ahead.iter().take(AHEAD) {
-        let gate = planned.gate.as_ref().map(|gate| format!(" (gate {gate})")).unwrap_or_default();
+        let gate = planned.gate.as_ref().filter(|_| !planned.is_gate()).map(|gate| format!(" (gate {gate})")).unwrap_or_default();
         let expected = Duration::from_secs(planned.p50_seconds);
         let expected = if expected.as_secs() > 60 { format!("about {}", words::duration(expected)) } else { String::new() };
         lines.push(canvas.row(&format!(" · {}{gate}", planned.summary), &expected, &canvas.dim));

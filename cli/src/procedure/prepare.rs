@@ -108,9 +108,9 @@ impl Prepared {
     pub(crate) fn refuse_blocked(&self) -> Result<(), Failure> {
         match self.plan.blockers.as_slice() {
             [] => Ok(()),
-            blockers => Err(Failure::with_advice(
+            blockers => Err(Failure::new(
                 Kind::Failed,
-                &format!("{} can't begin on this cluster: {}", self.plan.workflow, blockers.join(" | ")),
+                format!("{} can't begin on this cluster: {}", self.plan.workflow, blockers.join(" | ")),
                 "mend what blocks, then plan again",
             )),
         }

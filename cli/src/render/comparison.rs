@@ -58,7 +58,8 @@ impl Comparison {
                 (step.summary.as_str(), end.since(step.started_at).as_secs())
             })
             .collect();
-        Self(matched(&plan.steps, &begun))
+        let acts: Vec<&PlannedStep> = plan.steps.iter().filter(|step| !step.is_gate()).collect();
+        Self(matched(&acts, &begun))
     }
 
     /// The table for people; empty when the plan has no steps.
@@ -104,15 +105,24 @@ impl Line {
 }
 
 /// Each planned step with the next step of the run that it foresaw.
-fn matched(planned: &[PlannedStep], begun: &[(&str, u64)]) -> Vec<Line> {
+fn matched(planned: &[&PlannedStep], begun: &[(&str, u64)]) -> Vec<Line> {
     let mut next = 0;
     let mut lines = Vec::with_capacity(planned.len());
-    for step in planned {
-        let found = begun[next..].iter().position(|(summary, _)| foresees(step, summary));
+    for (number, step) in planned.iter().enumerate() {
+        let found = begun[next..].iter().position(|(summary, _)| foresees(step, summary)).map(|at| next + at);
         let actual_seconds = found.map(|at| {
-            let (_, seconds) = begun[next + at];
-            next += at + 1;
-            seconds
+            // What was begun anew before the next planned step took all of these times.
+            let rest = &begun[at + 1..];
+            let following = planned[number + 1..].first();
+            let until = following.and_then(|following| rest.iter().position(|(summary, _)| foresees(following, summary)));
+            let again: Vec<(usize, u64)> = rest[..until.unwrap_or(0)]
+                .iter()
+                .enumerate()
+                .filter(|(_, (summary, _))| foresees(step, summary))
+                .map(|(place, (_, seconds))| (place, *seconds))
+                .collect();
+            next = again.last().map_or(at + 1, |(place, _)| at + 2 + place);
+            begun[at].1 + again.iter().map(|(_, seconds)| seconds).sum::<u64>()
         });
         let verdict = match actual_seconds {
             None => Verdict::NotRun,
@@ -138,7 +148,7 @@ mod tests {
     #[test]
     fn each_planned_step_meets_the_one_that_it_foresaw() {
         let check = |planned: &PlannedStep, begun: &[(&str, u64)], expect: (Option<u64>, &str)| {
-            let lines = matched(std::slice::from_ref(planned), begun);
+            let lines = matched(&[planned], begun);
             assert_eq!((lines[0].actual_seconds, lines[0].in_words().as_str()), expect, "{begun:?}");
         };
         let wait = step("wait until the control plane is at 4.17.11", 60, 600);
@@ -150,9 +160,18 @@ mod tests {
     }
 
     #[test]
+    fn a_step_that_was_begun_anew_took_all_of_its_times() {
+        let planned = [step("ask", 1, 5), step("wait", 60, 600), step("verify", 1, 5)];
+        let begun = [("ask", 1), ("wait", 100), ("ask", 1), ("wait", 200), ("verify", 2)];
+        let lines = matched(&planned.iter().collect::<Vec<_>>(), &begun);
+        let seen: Vec<Option<u64>> = lines.iter().map(|line| line.actual_seconds).collect();
+        assert_eq!(seen, [Some(1), Some(300), Some(2)]);
+    }
+
+    #[test]
     fn a_step_that_did_not_run_does_not_shift_the_others() {
         let planned = [step("pause pool infra", 1, 5), step("pause pool gpu", 1, 5), step("pause pool worker", 1, 5)];
-        let lines = matched(&planned, &[("pause pool infra", 2), ("pause pool worker", 9)]);
+        let lines = matched(&planned.iter().collect::<Vec<_>>(), &[("pause pool infra", 2), ("pause pool worker", 9)]);
         let seen: Vec<Option<u64>> = lines.iter().map(|line| line.actual_seconds).collect();
         assert_eq!(seen, [Some(2), None, Some(9)]);
         let text = Comparison(lines).text();

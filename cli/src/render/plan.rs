@@ -80,7 +80,11 @@ fn draw_steps(text: &mut String, plan: &Plan, requests: bool) {
     let summaries: Vec<String> = plan.steps.iter().map(|step| words::one_line(&step.summary, SUMMARY_WIDTH)).collect();
     let summary_width = summaries.iter().map(|summary| summary.chars().count()).max().unwrap_or(0);
     for ((number, step), summary) in (1..).zip(&plan.steps).zip(&summaries) {
-        let class = if step.class == Effect::Irreversible { "NO RETURN" } else { step.class.as_str() };
+        let class = match step.class {
+            Effect::Irreversible => "NO RETURN",
+            _ if step.is_gate() => "person",
+            Effect::Observe | Effect::Declare | Effect::Guarded | Effect::Once => step.class.as_str(),
+        };
         let line = format!("  {number:>number_width$}  {summary:<summary_width$}  {class:<9}  {}", remark(step));
         text.line(line.trim_end());
         for request in step.requests.iter().filter(|_| requests) {
@@ -90,7 +94,7 @@ fn draw_steps(text: &mut String, plan: &Plan, requests: bool) {
 }
 
 fn remark(step: &PlannedStep) -> String {
-    let gate = step.gate.as_ref().map(|gate| format!("gate {gate}"));
+    let gate = step.gate.as_ref().filter(|_| !step.is_gate()).map(|gate| format!("after gate {gate}"));
     let long = step.p50_seconds > 60;
     let time = long.then(|| {
         let (p50, p90) = (Duration::from_secs(step.p50_seconds), Duration::from_secs(step.p90_seconds));

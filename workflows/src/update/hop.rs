@@ -30,7 +30,7 @@ pub(super) async fn hop(ctx: &WorkflowContext, update: &Update<'_>, name: &str, 
         Some(release) if seen.asks_for(release) => release.clone(),
         Some(_) | None => prepare(ctx, update, name, hop).await?,
     };
-    insist(ctx, name, |tries| {
+    let updated = insist(ctx, name, |tries| {
         let (release, seen) = (release.clone(), seen.clone());
         let accepted_risks = update.terms.accepted_risks.clone();
         async move {
@@ -40,6 +40,8 @@ pub(super) async fn hop(ctx: &WorkflowContext, update: &Update<'_>, name: &str, 
         }
     })
     .await?;
+    // A release that a digest named has its version now.
+    let release = updated.release;
     pause_for_layered(ctx, update, name, &release).await?;
     Ok(release)
 }

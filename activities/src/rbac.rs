@@ -165,6 +165,9 @@ pub fn needed_by(activity: &str) -> Option<Vec<Permission>> {
         (crate::credentials::SetUpgradeableTo::NAME, &[&[READ_VERSION], &HOLD_CREDENTIALS]),
         (crate::credentials::AwaitCredentialsUpgradeable::NAME, &[&WAIT]),
         (crate::windows::FindWindow::NAME, &[]),
+        // Asks Prometheus, addresses and commands of the user, with their own logins.
+        (crate::health::ProbeHealth::NAME, &[]),
+        (crate::inventory::ReadInventory::NAME, &[&READ_INVENTORY]),
         (crate::estimate::ReadEstimates::NAME, &[&[READ_VERSION, on("get", CONFIG, "infrastructures")]]),
         (crate::deadline::ReadDeadlines::NAME, &[&[READ_VERSION, LIST_POOLS], &READ_SIGNERS]),
         (crate::verify::CheckHealth::NAME, &[&WAIT]),
@@ -174,6 +177,8 @@ pub fn needed_by(activity: &str) -> Option<Vec<Permission>> {
     own.or_else(|| crate::canary::needed_by(activity))
 }
 
+const READ_INVENTORY: [Permission; 4] =
+    [READ_VERSION, LIST_POOLS, on("list", "", "nodes"), on("list", "operators.coreos.com", "clusterserviceversions")];
 const OPERATOR: &str = "operator.openshift.io";
 const LIST_CREDENTIALS_REQUESTS: Permission = on("list", "cloudcredential.openshift.io", "credentialsrequests");
 /// The secrets that operators ask for are looked up where the login may; a role over all secrets would be too much for that.
@@ -202,8 +207,13 @@ type Rules = BTreeMap<(&'static str, &'static str), BTreeSet<&'static str>>;
 
 /// The cluster role, and one role a namespace, that grant what the named activities need; ready to apply.
 pub fn roles<'a>(activities: impl IntoIterator<Item = &'a str>) -> Vec<Value> {
+    roles_granting(activities.into_iter().filter_map(needed_by).flatten())
+}
+
+/// The cluster role, and one role a namespace, that grant these permissions; ready to apply.
+pub fn roles_granting(permissions: impl IntoIterator<Item = Permission>) -> Vec<Value> {
     let mut verbs: BTreeMap<Option<&str>, Rules> = BTreeMap::new();
-    for permission in activities.into_iter().filter_map(needed_by).flatten() {
+    for permission in permissions {
         let rules = verbs.entry(permission.namespace).or_default();
         rules.entry((permission.group, permission.resource)).or_default().insert(permission.verb);
     }

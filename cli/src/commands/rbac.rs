@@ -1,27 +1,40 @@
 //! `windlass rbac`
 
+use serde_json::Value;
 use windlass_activities::admin_ack::{AcknowledgeGate, ReadGates};
+use windlass_activities::canary::{
+    AwaitWaveDissolved, AwaitWaveFormed, AwaitWaveHealthy, AwaitWaveRendered, ChooseWaves, CordonNode, CreateWavePool,
+    DeleteWavePool, DrainNode, LabelWave, ReadWave, UncordonNode, UnlabelWave,
+};
 use windlass_activities::channel::{AwaitUpdatesRetrieved, SetChannel};
+use windlass_activities::credentials::{AwaitCredentialsUpgradeable, CheckCredentialFiles, ReadCredentials, SetUpgradeableTo};
+use windlass_activities::deadline::ReadDeadlines;
+use windlass_activities::estimate::ReadEstimates;
+use windlass_activities::inventory::ReadInventory;
 use windlass_activities::machine_health::{ListHealthChecks, PauseHealthCheck, ResumeHealthCheck};
 use windlass_activities::pool::{AwaitPool, ListPools, PausePool, ReleasePool, ReturnPool};
 use windlass_activities::preflight::Preflight;
-use windlass_activities::rbac::roles;
+use windlass_activities::rbac::{Permission, roles, roles_granting};
 use windlass_activities::release::{ResolveHop, ResolvePath};
+use windlass_activities::target::{CheckDisconnected, CheckRisks, ResolveTarget, SetUpstream};
 use windlass_activities::update::{AwaitControlPlane, ReadUpdateState, RequestUpdate};
 use windlass_activities::verify::{CheckHealth, FinalVerification};
 use windlass_engine::{Activity, ActivityName};
+use windlass_sim::snapshot::{KINDS, Kept, Reach};
+use windlass_workflows::{CLUSTER_UPDATE, EUS_UPDATE};
 
 use crate::app::App;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::ui::Format;
 
-/// What an EUS-to-EUS update does on a cluster.
-const EUS_ACTIVITIES: [ActivityName; 20] = [
+/// What every update does on a cluster, its plan included. What reaches no cluster needs no permission: windows, probes, ccoctl.
+const UPDATE: [ActivityName; 41] = [
+    ReadInventory::NAME,
+    ReadEstimates::NAME,
     Preflight::NAME,
-    ResolvePath::NAME,
-    ResolveHop::NAME,
+    CheckDisconnected::NAME,
+    SetUpstream::NAME,
     SetChannel::NAME,
-    AwaitUpdatesRetrieved::NAME,
     ListHealthChecks::NAME,
     PauseHealthCheck::NAME,
     ResumeHealthCheck::NAME,
@@ -30,30 +43,61 @@ const EUS_ACTIVITIES: [ActivityName; 20] = [
     ReleasePool::NAME,
     ReturnPool::NAME,
     AwaitPool::NAME,
+    ReadDeadlines::NAME,
     ReadUpdateState::NAME,
+    AwaitUpdatesRetrieved::NAME,
+    CheckRisks::NAME,
     RequestUpdate::NAME,
     AwaitControlPlane::NAME,
     ReadGates::NAME,
     AcknowledgeGate::NAME,
+    ReadCredentials::NAME,
+    CheckCredentialFiles::NAME,
+    SetUpgradeableTo::NAME,
+    AwaitCredentialsUpgradeable::NAME,
     CheckHealth::NAME,
     FinalVerification::NAME,
+    ChooseWaves::NAME,
+    CreateWavePool::NAME,
+    AwaitWaveRendered::NAME,
+    LabelWave::NAME,
+    AwaitWaveFormed::NAME,
+    AwaitWaveHealthy::NAME,
+    ReadWave::NAME,
+    UnlabelWave::NAME,
+    AwaitWaveDissolved::NAME,
+    DeleteWavePool::NAME,
+    CordonNode::NAME,
+    UncordonNode::NAME,
+    DrainNode::NAME,
 ];
+
+/// What asks for the permissions of `windlass snapshot`.
+const SNAPSHOT: &str = "snapshot";
+
+/// Whoever connects looks first which cluster it is.
+const CONNECT: Permission =
+    Permission { verb: "get", group: "config.openshift.io", resource: "clusterversions", namespace: None };
 
 /// Print the least permissions that a workflow needs, ready for `oc apply`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The workflow
-    #[arg(default_value = windlass_workflows::EUS_UPDATE)]
+    /// The workflow, or `snapshot` for what `windlass snapshot` reads
+    #[arg(default_value = EUS_UPDATE)]
     workflow: String,
 }
 
 pub(crate) fn run(app: &App, args: &Args) -> Outcome {
-    let known = windlass_workflows::CATALOGUE.iter().map(|(name, _, _)| *name).collect::<Vec<_>>();
-    if !known.contains(&args.workflow.as_str()) {
-        let message = format!("there is no workflow {}; there is {}", args.workflow, known.join(", "));
-        return Err(Failure::usage(message, format!("windlass rbac {}", known.first().unwrap_or(&"eus-update"))));
-    }
-    let roles = roles(EUS_ACTIVITIES.iter().map(|name| name.as_str()));
+    let roles = match args.workflow.as_str() {
+        EUS_UPDATE => of_update(&[ResolvePath::NAME, ResolveHop::NAME]),
+        CLUSTER_UPDATE => of_update(&[ResolveTarget::NAME]),
+        SNAPSHOT => roles_granting(KINDS.iter().flat_map(reads).chain([CONNECT])),
+        other => {
+            let known = windlass_workflows::CATALOGUE.iter().map(|(name, _, _)| *name).collect::<Vec<_>>();
+            let message = format!("there is no workflow {other}; there is {}, {SNAPSHOT}", known.join(", "));
+            return Err(Failure::usage(message, format!("windlass rbac {}", known.first().unwrap_or(&EUS_UPDATE))));
+        }
+    };
     match app.ui.format {
         Format::Json => app.ui.value(&roles)?,
         // What `oc apply -f -` reads.
@@ -65,4 +109,20 @@ pub(crate) fn run(app: &App, args: &Args) -> Outcome {
         }
     }
     Ok(Exit::Done)
+}
+
+fn of_update(own: &[ActivityName]) -> Vec<Value> {
+    roles(UPDATE.iter().chain(own).map(|name| name.as_str()))
+}
+
+/// What a snapshot needs for one kind of object.
+fn reads(kept: &Kept) -> Vec<Permission> {
+    let group = kept.api_version.split_once('/').map_or("", |(group, _)| group);
+    let may = |verb, namespace| Permission { verb, group, resource: kept.plural, namespace };
+    match kept.scope {
+        Reach::All | Reach::Without(_) => vec![may("list", None)],
+        Reach::Named(names) | Reach::MetadataOf(names) => {
+            names.iter().map(|(namespace, _)| may("get", Some(*namespace))).collect()
+        }
+    }
 }

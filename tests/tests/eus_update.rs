@@ -17,6 +17,35 @@ fn proof() -> Proof {
     }
 }
 
+/// The same with everything that a person may settle: a canary wave, windows, credentials, deadlines watched beside the work.
+fn proof_with_terms() -> Proof {
+    let terms = json!({
+        "windows": {"zone": "Europe/Berlin", "slots": [{"days": ["mon", "tue", "wed"], "from": "00:00", "until": "24:00"}]},
+        "canary": {"waves": [{"name": "first", "select": {"percent": 25}}], "soak_minutes": 10},
+        "credentials": {},
+        "deadlines": true,
+    });
+    let mut proof = proof();
+    proof.input["terms"] = terms;
+    proof.approvals.push("release-pool-workerpool-first".to_owned());
+    proof
+}
+
+#[test]
+fn with_terms_it_survives_a_crash_at_every_append() {
+    crash_at_every_append(&proof_with_terms());
+}
+
+#[test]
+fn with_terms_it_survives_the_repeat_of_every_activity() {
+    repeat_every_activity(&proof_with_terms());
+}
+
+#[test]
+fn with_terms_it_survives_the_loss_of_every_reply() {
+    lose_every_reply(&proof_with_terms());
+}
+
 #[test]
 fn it_survives_a_crash_at_every_append() {
     crash_at_every_append(&proof());

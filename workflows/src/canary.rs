@@ -12,10 +12,11 @@ use windlass_activities::canary::{
     WaveState,
 };
 use windlass_activities::health::ProbeHealth;
-use windlass_engine::{Gate, RetryPolicy, WorkflowContext, WorkflowError, WorkflowResult};
+use windlass_engine::{Gate, WorkflowContext, WorkflowError, WorkflowResult};
 
 use crate::hold_still::Held;
 use crate::insist::insist;
+use crate::patience::PATIENT;
 
 /// A trial of canary waves without an update.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -226,7 +227,3 @@ const DRAIN_MINUTES: u32 = 30;
 
 /// The activity ends by itself at its own limit.
 const DRAIN_LIMIT: Duration = Duration::from_secs(3600);
-
-/// A wait whose time is over is looked at again a few times before a person is asked.
-const PATIENT: RetryPolicy =
-    RetryPolicy { initial: Duration::from_secs(5), factor: 2.0, longest: Duration::from_secs(300), attempts: 4 };

@@ -8,9 +8,10 @@ use windlass_activities::credentials::{
     ExtractRequests, ReadCredentials, RunCcoctl, SetUpgradeableTo,
 };
 use windlass_activities::release::Release;
-use windlass_engine::{Gate, RetryPolicy, WorkflowContext, WorkflowResult};
+use windlass_engine::{Gate, WorkflowContext, WorkflowResult};
 
 use crate::insist::insist;
+use crate::patience::PATIENT;
 
 /// Prepares the credentials for a hop: nothing where the cluster makes them itself or was prepared already; else what the commands
 /// can do is done, and a person is asked for the rest.
@@ -195,10 +196,6 @@ fn usual_arguments(cloud: &str) -> &'static str {
 
 /// The operator looks at the annotation within minutes.
 const ACCEPT_LIMIT: Duration = Duration::from_secs(30 * 60);
-
-/// A wait whose time is over is looked at again a few times before a person is asked.
-const PATIENT: RetryPolicy =
-    RetryPolicy { initial: Duration::from_secs(5), factor: 2.0, longest: Duration::from_secs(300), attempts: 4 };
 
 #[cfg(test)]
 mod tests;

@@ -75,16 +75,18 @@ impl Procedure {
         }
     }
 
-    /// Fills in what a rehearsal need not be told.
+    /// Fills in what a rehearsal need not be told, and keeps it from asking anything outside of the simulated cluster.
     pub(crate) fn for_cluster_at(&mut self, version: &str) {
         match self {
             Self::EusUpdate(args) => {
+                args.terms.simulated = true;
                 let minor = version.rsplit_once('.').map_or(version, |(minor, _)| minor);
                 if let (None, Ok(here)) = (&args.to, minor.parse::<Minor>()) {
                     args.to = Some(here.plus(2).to_string());
                 }
             }
             Self::ClusterUpdate(args) => {
+                args.terms.simulated = true;
                 if args.to_image.is_none() {
                     args.to.get_or_insert_with(|| LATEST.to_owned());
                 }

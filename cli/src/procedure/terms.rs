@@ -51,6 +51,9 @@ pub(crate) struct TermsArgs {
     /// Stop after each hop so that this product can be updated; may be repeated; `none` for no stop [default: what is installed]
     #[arg(long, value_name = "PRODUCT", help_heading = TERMS)]
     pause_for: Vec<String>,
+    /// Whether the cluster is simulated: nothing outside of it is asked then.
+    #[arg(skip)]
+    pub(super) simulated: bool,
 }
 
 impl TermsArgs {
@@ -61,15 +64,17 @@ impl TermsArgs {
 
     /// The terms as far as the command line tells them.
     pub(crate) fn terms(&self) -> Result<Terms, Failure> {
-        let probes = self.probes.as_deref().map(read_probes).transpose()?.unwrap_or_default();
+        let probes = self.asked(self.probes.as_deref().map(read_probes).transpose()?.unwrap_or_default());
         let layered = self.pause_for.iter().filter(|product| *product != "none").cloned().collect();
         let manifests_dir = self.credentials_manifests.as_ref().map(|dir| dir.display().to_string());
         let ccoctl_arguments = self.ccoctl.iter().flat_map(|text| text.split_whitespace()).map(str::to_owned).collect();
+        let canary = self.canary.as_deref().map(read_canary).transpose()?;
+        let canary = canary.map(|spec| CanarySpec { probes: self.asked(spec.probes.clone()), ..spec });
         Ok(Terms {
             windows: self.calendar.calendar()?,
             longest_window_seconds: None,
             estimates: self.expectations()?,
-            canary: self.canary.as_deref().map(read_canary).transpose()?,
+            canary,
             credentials: Some(CredentialsSpec { manifests_dir, use_commands: self.credentials_commands, ccoctl_arguments }),
             probes,
             layered,
@@ -77,6 +82,10 @@ impl TermsArgs {
             upstream: self.upstream.clone(),
             deadlines: true,
         })
+    }
+
+    fn asked(&self, probes: HealthProbes) -> HealthProbes {
+        if self.simulated { probes.simulated() } else { probes }
     }
 
     /// What a person expects; zero stands for what they left open.

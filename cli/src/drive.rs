@@ -62,6 +62,7 @@ impl Drive<'_> {
             until,
             cluster: Some(self.cluster.clone()),
             only: self.only,
+            epoch: None,
             hook: None,
         };
         let mut stage = Stage::new(&self.app.ui, &self.dir, self.clock.clone(), self.only);

@@ -51,6 +51,7 @@ impl Flattener {
             | Event::StepMarkedDone { command, .. } => (command, true),
             Event::RunStarted { .. }
             | Event::RunResumed { .. }
+            | Event::RunAdopted { .. }
             | Event::TimerStarted { .. }
             | Event::TimerFired { .. }
             | Event::SignalAwaited { .. }

@@ -98,6 +98,7 @@ impl Logbook {
         match &record.event {
             Event::RunStarted { .. }
             | Event::RunResumed { .. }
+            | Event::RunAdopted { .. }
             | Event::RunParked { .. }
             | Event::RunUnparked { .. }
             | Event::RunPaused { .. }
@@ -139,9 +140,13 @@ impl Logbook {
                 let cluster = cluster.as_ref().map(|id| format!(" on cluster {id}")).unwrap_or_default();
                 (Tone::Person, format!("{by} started {workflow}{cluster} (revision {revision}, windlass {build})"))
             }
-            Event::RunResumed { incarnation, build, host, pid } => {
+            Event::RunResumed { incarnation, build, host, pid, epoch } => {
                 let what = if std::mem::take(&mut self.fresh) { "driven by" } else { "resumed by" };
-                (Tone::Dim, format!("{what} worker {incarnation}: pid {pid} on {host}, windlass {build}"))
+                let epoch = epoch.map(|epoch| format!(", lease epoch {epoch}")).unwrap_or_default();
+                (Tone::Dim, format!("{what} worker {incarnation}: pid {pid} on {host}, windlass {build}{epoch}"))
+            }
+            Event::RunAdopted { from, host, by, reason } => {
+                (Tone::Person, format!("{by} adopted the run on {host}, from {from}{}", because(reason.as_ref())))
             }
             Event::RunParked { why } => (Tone::Bad, format!("parked: {}", park_reason(why))),
             Event::RunPaused { by, reason } => (Tone::Person, format!("{by} paused the run: {reason}")),

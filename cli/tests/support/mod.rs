@@ -134,7 +134,7 @@ pub(crate) fn started() -> Event {
 }
 
 pub(crate) fn resumed(incarnation: u64) -> Event {
-    Event::RunResumed { incarnation, build: "0.1.0".to_owned(), host: "bastion".to_owned(), pid: 4242 }
+    Event::RunResumed { incarnation, build: "0.1.0".to_owned(), host: "bastion".to_owned(), pid: 4242, epoch: None }
 }
 
 pub(crate) fn scheduled(command: u32, activity: &str, class: Effect, summary: &str) -> Event {

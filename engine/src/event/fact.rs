@@ -37,6 +37,21 @@ pub enum Event {
         host: String,
         /// Its process id.
         pid: u32,
+        /// The epoch of the cluster's lease that it held; what an older epoch still tries is refused.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        epoch: Option<u64>,
+    },
+    /// The run was taken over from another journal: a mirror or an exported history. Everything before was recorded there.
+    RunAdopted {
+        /// Where its history was read.
+        from: String,
+        /// The machine that took it over.
+        host: String,
+        /// Who.
+        by: String,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
     },
     /// The workflow asked for an activity. For every class but `Observe` this is on disk before the first byte leaves.
     ActivityScheduled {
@@ -340,6 +355,7 @@ impl Event {
             | Self::ChangeGivenBack { command, .. } => Some(*command),
             Self::RunStarted { .. }
             | Self::RunResumed { .. }
+            | Self::RunAdopted { .. }
             | Self::ActivityStarted { .. }
             | Self::ActivityCompleted { .. }
             | Self::ActivityRetryScheduled { .. }

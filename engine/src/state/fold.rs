@@ -103,7 +103,11 @@ impl OpenRun {
             Event::RunCompleted { output } => self.end(RunEnd::Completed(output.clone())),
             Event::RunFailed { error } => self.end(RunEnd::Failed(error.clone())),
             Event::RunCancelled { error } => self.end(RunEnd::Cancelled(error.clone())),
-            Event::RunStarted { .. } | Event::RunResumed { .. } | Event::PatchMarked { .. } | Event::NoteAdded { .. } => {}
+            Event::RunStarted { .. }
+            | Event::RunResumed { .. }
+            | Event::RunAdopted { .. }
+            | Event::PatchMarked { .. }
+            | Event::NoteAdded { .. } => {}
         }
     }
 

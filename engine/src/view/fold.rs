@@ -70,7 +70,7 @@ impl RunView {
             }
             Event::RunParked { why } => self.parked(why, record.at),
             Event::RunUnparked { .. } => self.parked_at = None,
-            Event::RunResumed { incarnation, build, host, pid } => {
+            Event::RunResumed { incarnation, build, host, pid, .. } => {
                 let (incarnation, pid, at) = (*incarnation, *pid, record.at);
                 self.resumes.push(ResumeView { incarnation, build: build.clone(), host: host.clone(), pid, at });
             }
@@ -80,6 +80,7 @@ impl RunView {
                 self.close_answered(StepState::GivenUp, record.at);
             }
             Event::RunStarted { .. }
+            | Event::RunAdopted { .. }
             | Event::PatchMarked { .. }
             | Event::ChangeHeld { .. }
             | Event::ChangeGivenBack { .. }

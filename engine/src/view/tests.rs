@@ -180,7 +180,7 @@ fn a_gate_keeps_who_decided_and_why() {
 
 #[test]
 fn resumes_and_parking_are_remembered() {
-    let resumed = E::RunResumed { incarnation: 2, build: "0.1.0".to_owned(), host: "bastion".to_owned(), pid: 42 };
+    let resumed = E::RunResumed { incarnation: 2, build: "0.1.0".to_owned(), host: "bastion".to_owned(), pid: 42, epoch: None };
     let view = fold(vec![scheduled(0, Effect::Declare), resumed, parked(0)]);
     assert_eq!(view.resumes.iter().map(|r| (r.incarnation, r.pid)).collect::<Vec<_>>(), [(2, 42)]);
     assert_eq!(view.parked_at, Some(Timestamp::from_micros(4_000_000)));

@@ -75,6 +75,7 @@ impl Worker {
                 build: self.options.build.clone(),
                 host: self.options.host.clone(),
                 pid: std::process::id(),
+                epoch: self.options.epoch,
             },
         );
         self.pick_up_open(run);

@@ -41,6 +41,8 @@ pub struct WorkerOptions {
     pub cluster: Option<String>,
     /// Drives only this run; `None` drives all.
     pub only: Option<RunId>,
+    /// The epoch of the cluster's lease that this worker holds, for the history.
+    pub epoch: Option<u64>,
     /// Stands between the worker and each attempt, for tests.
     pub hook: Option<Arc<dyn AttemptHook>>,
 }
@@ -48,7 +50,7 @@ pub struct WorkerOptions {
 impl Default for WorkerOptions {
     fn default() -> Self {
         let build = env!("CARGO_PKG_VERSION").to_owned();
-        Self { build, host: "localhost".to_owned(), until: Until::Settled, cluster: None, only: None, hook: None }
+        Self { build, host: "localhost".to_owned(), until: Until::Settled, cluster: None, only: None, epoch: None, hook: None }
     }
 }
 

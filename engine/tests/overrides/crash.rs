@@ -69,6 +69,13 @@ fn overrides_are_stored_as_they_were_first_stored() {
         r#"{"TimeoutChanged":{"command":7,"seconds":60,"by":"ann","reason":"why"}}"#,
     );
     check(Event::NoteAdded { by: by(), text: "hm".to_owned() }, r#"{"NoteAdded":{"by":"ann","text":"hm"}}"#);
+    let resumed = |epoch| Event::RunResumed { incarnation: 2, build: "0.1.0".to_owned(), host: "b".to_owned(), pid: 4, epoch };
+    check(resumed(None), r#"{"RunResumed":{"incarnation":2,"build":"0.1.0","host":"b","pid":4}}"#);
+    check(resumed(Some(3)), r#"{"RunResumed":{"incarnation":2,"build":"0.1.0","host":"b","pid":4,"epoch":3}}"#);
+    check(
+        Event::RunAdopted { from: "/mnt/m".to_owned(), host: "b".to_owned(), by: by(), reason: None },
+        r#"{"RunAdopted":{"from":"/mnt/m","host":"b","by":"ann"}}"#,
+    );
     let approved =
         |seen, plan| Event::GateApproved { gate: "go".to_owned(), by: by(), reason: None, in_advance: false, seen, plan };
     check(approved(None, None), r#"{"GateApproved":{"gate":"go","by":"ann"}}"#);

@@ -5,6 +5,7 @@
 //! that was acknowledged survives a power cut.
 
 mod activity;
+pub mod archive;
 mod codec;
 pub mod context;
 pub mod control;

@@ -1,0 +1,4 @@
+//! Histories outside of their journal.
+
+#[cfg(test)]
+mod import;

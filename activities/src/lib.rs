@@ -31,6 +31,7 @@ pub mod inventory;
 mod limiter;
 mod link;
 pub mod machine_health;
+pub mod ovn;
 pub mod pool;
 pub mod preflight;
 pub mod rbac;

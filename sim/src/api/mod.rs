@@ -3,6 +3,7 @@
 mod accept;
 mod auth;
 mod body;
+mod defaults;
 mod discovery;
 mod eviction;
 mod openapi;

@@ -1,5 +1,8 @@
 //! What the API server checks before it stores an object.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use chrono::DateTime;
 use serde_json::Value;
 
 use super::request::Target;
@@ -75,6 +78,8 @@ pub(super) fn new_name(r: &Resource, object: &Value) -> Result<(), ApiError> {
 enum Type {
     Bool,
     Count,
+    Integer,
+    Time,
     Text,
     IntOrText,
     Object,
@@ -108,6 +113,12 @@ const TYPES: &[(&Resource, &str, Type)] = &[
     (&resources::PDBS, "spec.maxUnavailable", Type::IntOrText),
     (&resources::CONFIGMAPS, "data", Type::Object),
     (&resources::SECRETS, "data", Type::Object),
+    (&resources::SECRETS, "type", Type::Text),
+    (&resources::LEASES, "spec.holderIdentity", Type::Text),
+    (&resources::LEASES, "spec.leaseDurationSeconds", Type::Integer),
+    (&resources::LEASES, "spec.leaseTransitions", Type::Integer),
+    (&resources::LEASES, "spec.acquireTime", Type::Time),
+    (&resources::LEASES, "spec.renewTime", Type::Time),
 ];
 
 /// Types of known fields, metadata, and the rules of single resources.
@@ -125,6 +136,9 @@ pub(super) fn object(r: &Resource, object: &Value) -> Result<(), ApiError> {
         let value = object.pointer(&format!("/{}", field.replace('.', "/"))).filter(|v| !v.is_null());
         causes.extend(value.and_then(|v| kind.refuse(field, v)));
     }
+    if *r == resources::SECRETS {
+        causes.extend(encoding(object));
+    }
     if !causes.is_empty() && !r.custom {
         // Built-in types fail where they are decoded, before validation.
         let cause = &causes[0];
@@ -136,6 +150,8 @@ pub(super) fn object(r: &Resource, object: &Value) -> Result<(), ApiError> {
     }
     causes.extend(label_syntax(object));
     causes.extend(desired_update(r, object));
+    causes.extend(lease_numbers(r, object));
+    causes.extend(secret_size(r, object));
     if causes.is_empty() { Ok(()) } else { Err(ApiError::invalid(r, name, &causes)) }
 }
 
@@ -152,6 +168,8 @@ impl Type {
         let (good, want) = match self {
             Self::Bool => (value.is_boolean(), "boolean"),
             Self::Count => (value.is_u64(), "integer"),
+            Self::Integer => (value.is_i64(), "integer"),
+            Self::Time => (value.as_str().is_some_and(|time| DateTime::parse_from_rfc3339(time).is_ok()), "date-time"),
             Self::Text => (value.is_string(), "string"),
             Self::IntOrText => (value.is_string() || value.is_i64() || value.is_u64(), "integer,string"),
             Self::Object => (value.is_object(), "object"),
@@ -189,4 +207,46 @@ fn desired_update(r: &Resource, object: &Value) -> Option<Cause> {
     let stated = |key: &str| update[key].as_str().is_some_and(|v| !v.is_empty());
     let message = "Invalid value: \"object\": one of version and image must be set";
     (!stated("version") && !stated("image")).then(|| Cause::new("FieldValueInvalid", "spec.desiredUpdate", message))
+}
+
+fn lease_numbers(r: &Resource, object: &Value) -> Vec<Cause> {
+    let spec = &object["spec"];
+    let below = |field: &str, least: i64, rule: &str| {
+        let value = spec[field].as_i64().filter(|value| *r == resources::LEASES && *value < least)?;
+        Some(Cause::new(
+            "FieldValueInvalid",
+            format!("spec.{field}"),
+            format!("Invalid value: {value}: must be greater than {rule}"),
+        ))
+    };
+    let causes = [below("leaseDurationSeconds", 1, "0"), below("leaseTransitions", 0, "or equal to 0")];
+    causes.into_iter().flatten().collect()
+}
+
+/// What a secret may hold, all values together.
+const MAX_SECRET_BYTES: usize = 1024 * 1024;
+
+fn values(secret: &Value) -> impl Iterator<Item = (&String, &str)> {
+    secret["data"].as_object().into_iter().flatten().filter_map(|(key, value)| Some((key, value.as_str()?)))
+}
+
+/// The first value of a secret that is not base64, or no text at all.
+fn encoding(secret: &Value) -> Option<Cause> {
+    let illegal = |(key, value): (&String, &str)| {
+        BASE64
+            .decode(value)
+            .err()
+            .map(|error| Cause::new("FieldValueInvalid", format!("data.{key}"), format!("illegal base64 data: {error}")))
+    };
+    let mut other = Vec::new();
+    if secret["data"].is_object() {
+        texts("data", &secret["data"], &mut other);
+    }
+    other.into_iter().next().or_else(|| values(secret).find_map(illegal))
+}
+
+fn secret_size(r: &Resource, secret: &Value) -> Option<Cause> {
+    let bytes: usize = values(secret).map(|(_, value)| value.len() / 4 * 3).sum();
+    let message = format!("Too long: must have at most {MAX_SECRET_BYTES} bytes");
+    (*r == resources::SECRETS && bytes > MAX_SECRET_BYTES).then(|| Cause::new("FieldValueTooLong", "data", message))
 }

@@ -6,7 +6,7 @@ use super::patch::{self, PatchKind};
 use super::reply::{self, Reply};
 use super::request::ApiRequest;
 use super::table::render_one;
-use super::{read, scale, validate};
+use super::{defaults, read, scale, validate};
 use crate::clock::rfc3339;
 use crate::store::{ApiError, Cause, Deleted, Edit, Outcome, Preconditions, Removal, Resource, Scope, Store, resources};
 
@@ -28,6 +28,7 @@ pub(super) fn create(store: &Store, request: &ApiRequest) -> Result<Reply, ApiEr
         return Err(ApiError::bad_request("resourceVersion should not be set on objects to be created"));
     }
     validate::new_name(r, &object)?;
+    defaults::fill(r, &mut object);
     validate::object(r, &object)?;
     let created = store.create_with(r, object, Edit { scope: Scope::Main, dry_run: request.query.dry_run()? })?;
     Ok(reply::json(201, &*render_one(r, request.accept, &created, store.clock().now())))
@@ -143,6 +144,7 @@ fn write(
     let (object, outcome) = store.edit(r, target.ns(), name, how, |current| {
         let mut new = change(current)?;
         validate::same_place(r, target, &mut new)?;
+        defaults::fill(r, &mut new);
         validate::object(r, &new)?;
         if let Some(current) = current.filter(|_| !is_apply) {
             patch::note_update(r, current, &mut new, &manager);

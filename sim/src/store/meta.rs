@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::Resource;
+use super::{Resource, resources};
 
 /// A string at a JSON pointer; empty when there is none.
 pub(crate) fn str_at<'a>(object: &'a Value, at: &str) -> &'a str {
@@ -71,4 +71,16 @@ pub(super) fn may_vanish(object: &Value) -> bool {
     meta["deletionTimestamp"].is_string()
         && !has_finalizers(object)
         && meta["deletionGracePeriodSeconds"].as_i64().unwrap_or(0) == 0
+}
+
+/// Puts the status of a new object in place that a client made: none that it wrote, and of a namespace that it can be used.
+pub(super) fn begin_status(r: &Resource, object: &mut Value, name: &str) {
+    if r.status {
+        object.as_object_mut().map(|o| o.remove("status"));
+    }
+    if *r == resources::NAMESPACES {
+        metadata(object);
+        object["metadata"]["labels"]["kubernetes.io/metadata.name"] = json!(name);
+        object["status"] = json!({ "phase": "Active" });
+    }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::log::{Compacted, Log};
-use super::meta::{bump_generation, clear_server_owned, keep_server_owned, may_vanish, metadata, spec_differs};
+use super::meta::{begin_status, bump_generation, clear_server_owned, keep_server_owned, may_vanish, metadata, spec_differs};
 use super::{ApiError, Change, ChangeKind, Resource, resources};
 use crate::clock::{SimClock, rfc3339};
 use crate::rng::Rng;
@@ -277,8 +277,8 @@ impl Store {
 
     fn admit_new(&self, inner: &mut Inner, r: &Resource, key: &Key, mut object: Value, how: Edit) -> Value {
         clear_server_owned(&mut object);
-        if how.scope == Scope::Main && r.status {
-            object.as_object_mut().map(|o| o.remove("status"));
+        if how.scope == Scope::Main {
+            begin_status(r, &mut object, &key.1);
         }
         object["apiVersion"] = json!(r.api_version());
         object["kind"] = json!(r.kind);

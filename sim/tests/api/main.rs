@@ -4,6 +4,7 @@ mod discovery;
 mod evictions;
 mod faults;
 mod kube_client;
+mod leases;
 mod lists;
 mod objects;
 mod rig;

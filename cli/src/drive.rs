@@ -8,7 +8,9 @@ use windlass_engine::control::{Request, What, text_digest};
 use windlass_engine::journal::{DiskJournal, Journal, RecoveryNote};
 use windlass_engine::remote::{Listener, Remote};
 use windlass_engine::view::RunStatus;
-use windlass_engine::{Clock, Event, OpenRun, Registry, RunId, Until, Update, Worker, WorkerHandle, WorkerOptions, WorkerReport};
+use windlass_engine::{
+    Clock, Event, OpenRun, Registry, RunId, Scrutiny, Until, Update, Worker, WorkerHandle, WorkerOptions, WorkerReport,
+};
 
 use crate::app::App;
 use crate::clock;
@@ -63,6 +65,7 @@ impl Drive<'_> {
             cluster: Some(self.cluster.clone()),
             only: self.only,
             epoch: None,
+            scrutiny: Scrutiny::default(),
             hook: None,
         };
         let mut stage = Stage::new(&self.app.ui, &self.dir, self.clock.clone(), self.only);

@@ -28,7 +28,7 @@ pub use context::{Approval, Either, Gate, WorkflowContext};
 pub use event::{Event, NewEvent, ParkReason, ProbeVerdict, Record};
 pub use ids::{ActivityName, CommandId, RunId};
 pub use json::{Difference, Json};
-pub use replay::{Mismatch, Step, replay};
+pub use replay::{Mismatch, Scrutiny, Step, replay, replay_with};
 pub use retry::RetryPolicy;
 pub use state::{HeldChange, OpenActivity, OpenCommand, OpenRun, Pause, Phase, RunEnd};
 pub use time::{Clock, SystemClock, Timestamp, TokioClock};

@@ -1,5 +1,6 @@
 //! What workflow code can ask for, and how an answer reaches it.
 
+use std::borrow::Cow;
 use std::panic::Location;
 
 use crate::activity::ActivityError;
@@ -28,6 +29,22 @@ pub(crate) enum CommandKind {
     GiveBack { key: String },
 }
 
+impl CommandKind {
+    /// What it is called in words, and the name that tells it from others of its kind, if it has one.
+    pub(crate) fn label(&self) -> (&'static str, Cow<'static, str>) {
+        match self {
+            Self::Activity(asked) => ("activity", Cow::Borrowed(asked.name)),
+            Self::Timer { .. } => ("timer", Cow::Borrowed("")),
+            Self::Signal { name } => ("signal", Cow::Owned(name.clone())),
+            Self::Gate { name, .. } => ("gate", Cow::Owned(name.clone())),
+            Self::Cancel { target } => ("cancellation", Cow::Owned(format!("of command {target}"))),
+            Self::Patch { name } => ("patch marker", Cow::Owned(name.clone())),
+            Self::Hold { key, .. } => ("hold", Cow::Owned(key.clone())),
+            Self::GiveBack { key } => ("give back", Cow::Owned(key.clone())),
+        }
+    }
+}
+
 /// How a command ended, for the workflow.
 pub(crate) enum Outcome {
     Completed(Json),
@@ -40,10 +57,26 @@ pub(crate) enum Outcome {
 }
 
 impl Command {
+    /// One line: what, which, and where in the source.
+    pub(crate) fn describe(&self) -> String {
+        let (kind, name) = self.kind.label();
+        let site = place(self.site);
+        match &self.kind {
+            CommandKind::Activity(asked) => format!("{kind} {name} ({}) at {site}", asked.summary),
+            CommandKind::Timer { due_at, .. } => format!("{kind} until {due_at} at {site}"),
+            CommandKind::Cancel { .. } => format!("{kind} {name}, asked for at {site}"),
+            CommandKind::Signal { .. }
+            | CommandKind::Gate { .. }
+            | CommandKind::Patch { .. }
+            | CommandKind::Hold { .. }
+            | CommandKind::GiveBack { .. } => format!("{kind} {name} at {site}"),
+        }
+    }
+
     /// The event that records the asking.
     pub(crate) fn to_event(&self) -> Event {
         let command = self.id;
-        let site = || format!("{}:{}", self.site.file(), self.site.line());
+        let site = || place(self.site);
         match &self.kind {
             CommandKind::Activity(asked) => Event::ActivityScheduled {
                 command,
@@ -69,4 +102,9 @@ impl Command {
             CommandKind::GiveBack { key } => Event::ChangeGivenBack { command, key: key.clone() },
         }
     }
+}
+
+/// A place in the source as events and messages have it.
+pub(crate) fn place(site: &Location<'_>) -> String {
+    format!("{}:{}", site.file(), site.line())
 }

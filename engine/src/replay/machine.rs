@@ -2,7 +2,6 @@
 
 use std::any::Any;
 use std::collections::{BTreeSet, VecDeque};
-use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
@@ -11,28 +10,12 @@ use crate::context::WorkflowContext;
 use crate::event::{Event, Record};
 use crate::ids::CommandId;
 use crate::json::Json;
-use crate::replay::mismatch::{compare, describe};
-use crate::replay::{Command, Outcome, Shared};
+use crate::replay::mismatch::{Deviation, Mismatch, compare};
+use crate::replay::trail::Trail;
+use crate::replay::{Command, Outcome, Scrutiny, Shared};
 use crate::state::OpenRun;
 use crate::time::Timestamp;
 use crate::workflow::{Registry, WorkflowFuture, WorkflowResult};
-
-/// Why a history and the code do not go together; the text is complete and ready to print.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Mismatch {
-    /// What kind: the run asks for something else, or cannot be driven by this binary at all.
-    pub nondeterminism: bool,
-    /// What was recorded, what is asked, the field, both places in the source, what to do.
-    pub message: String,
-}
-
-impl fmt::Display for Mismatch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for Mismatch {}
 
 /// What replaying a history leads to.
 #[derive(Debug)]
@@ -50,7 +33,15 @@ pub struct Step {
 /// # Errors
 /// A [`Mismatch`] when the code does not ask for what is recorded, in order: kind, name and input.
 pub fn replay(history: Vec<Record>, registry: &Registry) -> Result<Step, Mismatch> {
-    let mut machine = Machine::load(history, registry)?;
+    replay_with(history, registry, Scrutiny::default())
+}
+
+/// As [`replay`], as closely as asked.
+///
+/// # Errors
+/// A [`Mismatch`], also when the code asks differently from one replay to the next and is watched for that.
+pub fn replay_with(history: Vec<Record>, registry: &Registry, scrutiny: Scrutiny) -> Result<Step, Mismatch> {
+    let mut machine = Machine::load(history, registry, scrutiny)?;
     Ok(Step {
         asked: machine.take_asked().iter().map(Command::to_event).collect(),
         ended: machine.ended.take(),
@@ -61,9 +52,12 @@ pub fn replay(history: Vec<Record>, registry: &Registry) -> Result<Step, Mismatc
 /// One run's workflow, polled along its history.
 pub(crate) struct Machine {
     pub(crate) state: OpenRun,
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     future: Option<WorkflowFuture>,
-    ended: Option<WorkflowResult<Json>>,
+    pub(super) ended: Option<WorkflowResult<Json>>,
+    trail: Trail,
+    /// Led along the same records, to see whether the code asks for the same again.
+    pub(super) twin: Option<Box<Machine>>,
     sentinel: Arc<Sentinel>,
     waker: Waker,
 }
@@ -80,7 +74,7 @@ const OWN_WAKERS: usize = 2;
 
 impl Machine {
     /// Replays a whole history.
-    pub(crate) fn load(history: Vec<Record>, registry: &Registry) -> Result<Self, Mismatch> {
+    pub(crate) fn load(history: Vec<Record>, registry: &Registry, scrutiny: Scrutiny) -> Result<Self, Mismatch> {
         let mut unmatched = 0;
         let mut patches = BTreeSet::new();
         for record in &history {
@@ -91,9 +85,13 @@ impl Machine {
         }
         let mut records = history.into_iter();
         let Some(first) = records.next() else {
-            return Err(Mismatch { nondeterminism: false, message: "the history is empty".to_owned() });
+            return Err(Mismatch::unsupported("the history is empty".to_owned()));
         };
-        let mut machine = Self::begin(&first, unmatched, patches, registry)?;
+        let begin = || Self::begin(&first, unmatched, patches.clone(), registry);
+        let mut machine = begin()?;
+        if scrutiny == Scrutiny::Twice {
+            machine.accompany(begin()?, first.seq)?;
+        }
         for record in records {
             machine.apply(record)?;
         }
@@ -101,7 +99,7 @@ impl Machine {
     }
 
     fn begin(first: &Record, unmatched: u64, patches: BTreeSet<String>, registry: &Registry) -> Result<Self, Mismatch> {
-        let unsupported = |message: String| Mismatch { nondeterminism: false, message };
+        let unsupported = Mismatch::unsupported;
         let Some(state) = OpenRun::begin(first) else {
             return Err(unsupported(format!("run {}: its history does not begin with RunStarted", first.run)));
         };
@@ -110,7 +108,8 @@ impl Machine {
             let (run, workflow) = (state.run, &state.workflow);
             let known = known.join(", ");
             return Err(unsupported(format!(
-                "run {run}: this build has no workflow {workflow} (it has: {known})\n  next: resume it with the build that has it"
+                "run {run}: this build has no workflow {workflow} (it has: {known})\n  next: `windlass resume {run}` with a build that \
+                 has it"
             )));
         };
         let shared = Arc::new(Shared::new(state.run, first.at, unmatched, patches));
@@ -118,16 +117,26 @@ impl Machine {
             .map_err(|e| unsupported(format!("run {}: this build can't read the input of {}: {e}", state.run, state.workflow)))?;
         let sentinel = Arc::new(Sentinel);
         let waker = Waker::from(sentinel.clone());
-        let mut machine = Self { state, shared, future: Some(future), ended: None, sentinel, waker };
+        let trail = Trail::default();
+        let mut machine = Self { state, shared, future: Some(future), ended: None, trail, twin: None, sentinel, waker };
+        machine.note_build(&first.event);
         machine.poll(first.seq)?;
         Ok(machine)
     }
 
     /// Takes in the next record of the history, or one that the worker has just recorded.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "every other event is no command or answers nothing")]
     pub(crate) fn apply(&mut self, record: Record) -> Result<(), Mismatch> {
-        if record.event.asked().is_some() {
-            self.match_command(&record)?;
+        match self.twin.take() {
+            None => self.lead(record),
+            Some(twin) => self.lead_both(twin, record),
+        }
+    }
+
+    /// Takes in a record, without a look at the twin.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "every other event is no command or answers nothing")]
+    pub(super) fn lead(&mut self, mut record: Record) -> Result<(), Mismatch> {
+        if let Some(command) = record.event.asked() {
+            self.match_command(command, &mut record)?;
             self.state.keep(record);
             return Ok(());
         }
@@ -139,6 +148,7 @@ impl Machine {
         if record.event.ends_run() {
             return self.check_end(&record);
         }
+        self.note_build(&record.event);
         match record.event {
             Event::ActivityCompleted { command, output, .. } => self.answer(seq, at, command, Outcome::Completed(output)),
             Event::ActivityFailed { command, error, .. } => self.answer(seq, at, command, Outcome::Failed(error)),
@@ -160,15 +170,24 @@ impl Machine {
     /// The record of a command that was just taken with [`Machine::take_asked`].
     pub(crate) fn recorded(&mut self, record: &Record) {
         self.state.apply(record);
+        if let Some(twin) = &mut self.twin {
+            twin.recorded(record);
+        }
     }
 
     /// The commands that are not on record yet.
     pub(crate) fn take_asked(&mut self) -> VecDeque<Command> {
+        if let Some(twin) = &mut self.twin {
+            twin.take_asked();
+        }
         std::mem::take(&mut self.shared.lock().asked)
     }
 
     /// How the workflow ended, once.
     pub(crate) fn take_end(&mut self) -> Option<WorkflowResult<Json>> {
+        if let Some(twin) = &mut self.twin {
+            twin.take_end();
+        }
         self.ended.take()
     }
 
@@ -209,29 +228,62 @@ impl Machine {
         })
     }
 
-    fn match_command(&mut self, record: &Record) -> Result<(), Mismatch> {
-        let mut inner = self.shared.lock();
-        inner.unmatched = inner.unmatched.saturating_sub(1);
-        let Some(command) = inner.asked.pop_front() else {
-            drop(inner);
-            let asked = if self.future.is_some() { "nothing" } else { "nothing: the workflow has returned" };
-            return Err(self.deviation(record.seq, &describe(&record.event), asked, None));
-        };
-        drop(inner);
-        match compare(&record.event, &command) {
-            None => Ok(()),
-            Some(found) => Err(self.deviation(record.seq, &found.recorded, &found.asked, found.field.as_deref())),
+    fn note_build(&mut self, event: &Event) {
+        if let Event::RunStarted { build, .. } | Event::RunResumed { build, .. } = event {
+            self.trail.built_by(build);
         }
     }
 
-    fn check_end(&mut self, record: &Record) -> Result<(), Mismatch> {
-        let next = self.shared.lock().asked.front().map(|command| describe(&command.to_event()));
-        let going_on = match (next, self.future.is_some()) {
-            (Some(next), _) => next,
-            (None, true) => "to wait on".to_owned(),
-            (None, false) => return Ok(()),
+    fn match_command(&mut self, command: CommandId, record: &mut Record) -> Result<(), Mismatch> {
+        let mut inner = self.shared.lock();
+        inner.unmatched = inner.unmatched.saturating_sub(1);
+        let found = match inner.asked.pop_front() {
+            None => Err((None, "command: recorded one more than asked".to_owned())),
+            Some(asked) => match compare(&record.event, &asked) {
+                None => Ok(()),
+                Some(field) => Err((
+                    Some(asked.describe()),
+                    inner.asks_later(&record.event).unwrap_or_else(|| field.in_words("recorded", "asked")),
+                )),
+            },
         };
-        Err(self.deviation(record.seq, "the end of the run", &going_on, None))
+        let Err((asked, differs)) = found else {
+            let site = self.trail.passed(command, &mut record.event);
+            if let Some(slot) = inner.slots.get_mut(&command) {
+                slot.recorded_at = site;
+            }
+            return Ok(());
+        };
+        let asked = asked.unwrap_or_else(|| {
+            let returned = if self.future.is_none() { ": the workflow has returned" } else { "" };
+            format!("nothing{returned}; {}", inner.standing())
+        });
+        let given_up = if let Event::CommandCancelled { target, .. } = &record.event { inner.slots.get(target) } else { None };
+        let given_up = given_up.and_then(|slot| slot.recorded_at.as_deref());
+        let recorded = self.trail.describe(&record.event, given_up);
+        drop(inner);
+        Err(self.deviation(record.seq, &Deviation { recorded, asked, differs }))
+    }
+
+    /// The history says that the run ended here: the code asks for nothing more, and ends as well as it did.
+    fn check_end(&mut self, record: &Record) -> Result<(), Mismatch> {
+        let inner = self.shared.lock();
+        let completed = matches!(record.event, Event::RunCompleted { .. });
+        let (asked, differs) = match (inner.asked.front(), &self.ended) {
+            (Some(command), _) => (command.describe(), "command: asked one more than recorded"),
+            (None, None) if self.future.is_some() => {
+                (format!("to wait on; {}", inner.standing()), "end: recorded, not asked for")
+            }
+            (None, Some(Ok(_))) if !completed => (format!("to complete; {}", inner.standing()), "end: recorded bad, asked good"),
+            (None, Some(Err(error))) if completed => {
+                (format!("to give up ({error}); {}", inner.standing()), "end: recorded good, asked bad")
+            }
+            // In the worker the end was taken before it was recorded.
+            (None, None | Some(_)) => return Ok(()),
+        };
+        let recorded = format!("the end of the run, {}", self.trail.after());
+        drop(inner);
+        Err(self.deviation(record.seq, &Deviation { recorded, asked, differs: differs.to_owned() }))
     }
 
     fn poll(&mut self, seq: u64) -> Result<(), Mismatch> {
@@ -264,26 +316,21 @@ impl Machine {
 
     fn foreign_wait(&self) -> Option<String> {
         if Arc::strong_count(&self.sentinel) > OWN_WAKERS {
-            return Some("it awaits a future that is not from its context; only ctx.* may be awaited".to_owned());
+            let standing = self.shared.lock().standing();
+            return Some(format!("it awaits a future that is not from its context; only ctx.* may be awaited; {standing}"));
         }
         let inner = self.shared.lock();
         let answerable = inner.waits() || inner.asked.iter().any(|c| inner.slots.contains_key(&c.id));
         (!answerable).then(|| {
-            "it is pending but asked for nothing: it awaits something foreign, or a future that was already done".to_owned()
+            let standing = inner.standing();
+            format!(
+                "it is pending but asked for nothing: it awaits something foreign, or a future that was already done; {standing}"
+            )
         })
     }
 
-    fn deviation(&self, seq: u64, recorded: &str, asked: &str, field: Option<&str>) -> Mismatch {
-        let (run, workflow, revision) = (self.state.run, &self.state.workflow, self.state.revision);
-        let mut message = format!(
-            "run {run} ({workflow}, revision {revision}): the code no longer asks for what event {seq} records\n  recorded: \
-             {recorded}\n  asked:    {asked}\n"
-        );
-        if let Some(field) = field {
-            message.extend(["  differs:  ", field, "\n"]);
-        }
-        message.push_str("  next:     resume it with the build that recorded it, or guard the change with ctx.patched(\"…\")");
-        Mismatch { nondeterminism: true, message }
+    fn deviation(&self, seq: u64, found: &Deviation) -> Mismatch {
+        Mismatch::deviates(&self.state, seq, self.trail.build(), found)
     }
 
     /// Drops the workflow's future; what it still had open is not given up by its own will.

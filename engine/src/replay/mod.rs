@@ -4,8 +4,12 @@ mod command;
 mod machine;
 mod mismatch;
 mod shared;
+mod trail;
+mod twin;
 
 pub(crate) use command::{Command, CommandKind, Outcome};
 pub(crate) use machine::Machine;
-pub use machine::{Mismatch, Step, replay};
+pub use machine::{Step, replay, replay_with};
+pub use mismatch::Mismatch;
 pub(crate) use shared::Shared;
+pub use twin::Scrutiny;

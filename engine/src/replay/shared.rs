@@ -1,12 +1,16 @@
 //! The state that a workflow's futures share with the machine that polls them.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::Location;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::context::ActivityOptions;
+use crate::event::Event;
 use crate::ids::{CommandId, RunId};
 use crate::json::Json;
+use crate::replay::command::place;
+use crate::replay::mismatch::compare;
 use crate::replay::{Command, CommandKind, Outcome};
 use crate::time::Timestamp;
 
@@ -21,6 +25,7 @@ pub(crate) struct Inner {
     pub(crate) asked: VecDeque<Command>,
     pub(crate) slots: BTreeMap<CommandId, Slot>,
     next_command: u32,
+    last_asked: Option<LastAsked>,
     /// Decisions about gates that are not open yet.
     early_decisions: BTreeMap<String, Outcome>,
     early_signals: BTreeMap<String, VecDeque<Json>>,
@@ -43,6 +48,15 @@ pub(crate) struct Inner {
 pub(crate) struct Slot {
     pub(crate) answer: Option<Outcome>,
     pub(crate) wait: Wait,
+    /// Where in the source the history says that it was asked for.
+    pub(crate) recorded_at: Option<String>,
+}
+
+/// The command that the code asked for last.
+struct LastAsked {
+    kind: &'static str,
+    name: Cow<'static, str>,
+    site: &'static Location<'static>,
 }
 
 /// What a slot waits for.
@@ -61,6 +75,7 @@ impl Shared {
             asked: VecDeque::new(),
             slots: BTreeMap::new(),
             next_command: 0,
+            last_asked: None,
             early_decisions: BTreeMap::new(),
             early_signals: BTreeMap::new(),
             cancel_undelivered: false,
@@ -96,7 +111,7 @@ impl Inner {
             }
         };
         let id = self.mark(kind, site);
-        self.slots.insert(id, Slot { answer, wait });
+        self.slots.insert(id, Slot { answer, wait, recorded_at: None });
         Ok(id)
     }
 
@@ -104,8 +119,25 @@ impl Inner {
     pub(crate) fn mark(&mut self, kind: CommandKind, site: &'static Location<'static>) -> CommandId {
         let id = CommandId(self.next_command);
         self.next_command += 1;
+        let (of, name) = kind.label();
+        self.last_asked = Some(LastAsked { kind: of, name, site });
         self.asked.push_back(Command { id, kind, site });
         id
+    }
+
+    /// Where the code stands: what it asked for last.
+    pub(crate) fn standing(&self) -> String {
+        match &self.last_asked {
+            Some(LastAsked { kind, name, site }) if name.is_empty() => format!("it last asked for a {kind} at {}", place(site)),
+            Some(LastAsked { kind, name, site }) => format!("it last asked for {kind} {name} at {}", place(site)),
+            None => "it has not asked for anything yet".to_owned(),
+        }
+    }
+
+    /// Whether the code asks for what an event records, but after something else.
+    pub(crate) fn asks_later(&self, event: &Event) -> Option<String> {
+        let later = self.asked.iter().find(|command| compare(event, command).is_none())?;
+        Some(format!("order: what is recorded is asked for later, at {}", place(later.site)))
     }
 
     /// Takes the answer of a command, if there is one.

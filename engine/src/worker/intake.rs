@@ -67,7 +67,7 @@ impl Worker {
         self.batch.push(crate::event::NewEvent { run, seq: 1, at, event: event.clone() });
         let first = Record { global: 0, run, seq: 1, at, event };
         let bare = OpenRun::begin(&first);
-        let (machine, broken) = match Machine::load(vec![first], &self.registry) {
+        let (machine, broken) = match Machine::load(vec![first], &self.registry, self.options.scrutiny) {
             Ok(machine) => (Some(machine), None),
             Err(mismatch) => (None, Some(mismatch)),
         };

@@ -34,7 +34,7 @@ impl Worker {
             return Ok(());
         }
         let driven = |machine, bare| Driven { machine, bare, attempts: BTreeMap::new(), progress: BTreeMap::new() };
-        match Machine::load(history, &self.registry) {
+        match Machine::load(history, &self.registry, self.options.scrutiny) {
             Ok(machine) => {
                 self.runs.insert(run, driven(Some(machine), None));
                 self.take_up(run);

@@ -22,7 +22,7 @@ use crate::control::{Refusal, Request};
 use crate::event::{NewEvent, Record};
 use crate::ids::{CommandId, RunId};
 use crate::journal::{Journal, JournalError};
-use crate::replay::Machine;
+use crate::replay::{Machine, Scrutiny};
 use crate::state::OpenRun;
 use crate::time::{Clock, Timestamp};
 use crate::workflow::Registry;
@@ -43,6 +43,8 @@ pub struct WorkerOptions {
     pub only: Option<RunId>,
     /// The epoch of the cluster's lease that this worker holds, for the history.
     pub epoch: Option<u64>,
+    /// How closely a workflow is watched for asking differently when replayed.
+    pub scrutiny: Scrutiny,
     /// Stands between the worker and each attempt, for tests.
     pub hook: Option<Arc<dyn AttemptHook>>,
 }
@@ -50,7 +52,8 @@ pub struct WorkerOptions {
 impl Default for WorkerOptions {
     fn default() -> Self {
         let build = env!("CARGO_PKG_VERSION").to_owned();
-        Self { build, host: "localhost".to_owned(), until: Until::Settled, cluster: None, only: None, epoch: None, hook: None }
+        let (host, scrutiny) = ("localhost".to_owned(), Scrutiny::default());
+        Self { build, host, until: Until::Settled, cluster: None, only: None, epoch: None, scrutiny, hook: None }
     }
 }
 

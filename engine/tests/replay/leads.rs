@@ -1,77 +1,10 @@
-//! Replay as a pure function: what a history and a workflow lead to, and what is said when they do not go together.
-#![expect(
-    clippy::panic,
-    clippy::unwrap_used,
-    clippy::wildcard_enum_match_arm,
-    reason = "a test fails by panicking, its helpers too"
-)]
+//! What a history and a workflow lead to.
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-use windlass_engine::{
-    Activity, ActivityContext, ActivityError, ActivityName, CommandId, Effect, Either, Event, Gate, Json, Record, Registry,
-    RunId, Timestamp, WorkflowContext, WorkflowError, WorkflowResult, replay,
-};
+use windlass_engine::{CommandId, Either, Event, Gate, Registry, WorkflowContext, WorkflowError, WorkflowResult, replay};
 
-#[derive(Clone, Serialize, Deserialize)]
-struct Say {
-    word: String,
-}
-
-impl Activity for Say {
-    const NAME: ActivityName = ActivityName::new("say");
-    const EFFECT: Effect = Effect::Observe;
-    type World = ();
-    type Output = String;
-
-    fn summary(&self) -> String {
-        format!("say {}", self.word)
-    }
-
-    async fn run(self, _: ActivityContext<()>) -> Result<String, ActivityError> {
-        Ok(self.word)
-    }
-}
-
-fn say(word: &str) -> Say {
-    Say { word: word.to_owned() }
-}
-
-/// Builds a history by hand, one event a second.
-struct History(Vec<Record>);
-
-impl History {
-    fn of(workflow: &str) -> Self {
-        let input = Json::null();
-        let (workflow, build, by) = (workflow.to_owned(), "test".to_owned(), "tester".to_owned());
-        Self(Vec::new()).then(Event::RunStarted { workflow, revision: 1, build, input, cluster: None, by })
-    }
-
-    fn then(mut self, event: Event) -> Self {
-        let seq = self.0.len() as u64 + 1;
-        let at = Timestamp::from_micros(1_000_000 * i64::try_from(seq).unwrap());
-        self.0.push(Record { global: seq, run: RunId::from_bytes([1; 16]), seq, at, event });
-        self
-    }
-
-    fn asked(self, command: u32, word: &str) -> Self {
-        self.then(Event::ActivityScheduled {
-            command: CommandId(command),
-            activity: "say".to_owned(),
-            class: Effect::Observe,
-            input: Json::of(&say(word)).unwrap(),
-            summary: format!("say {word}"),
-            site: "old.rs:7".to_owned(),
-            approval: None,
-        })
-    }
-
-    fn answered(self, command: u32, word: &str) -> Self {
-        let output = Json::of(word).unwrap();
-        self.then(Event::ActivityCompleted { command: CommandId(command), attempt: 1, output, evidence: None })
-    }
-}
+use crate::support::{History, Say, say};
 
 async fn two_words(ctx: WorkflowContext, (): ()) -> WorkflowResult<String> {
     let first = ctx.run(say("one")).await?;
@@ -236,45 +169,6 @@ fn time_and_randomness_are_the_same_on_each_replay() {
     assert_eq!(run(), run());
     let text = run().unwrap().unwrap().to_string();
     assert!(text.starts_with("\"1970-01-01T00:00:01.000Z 1970-01-01T00:00:03.000Z "), "{text}");
-}
-
-/// The places in the source move with every edit of this file.
-fn without_lines(message: &str) -> String {
-    let mut out = String::new();
-    for (i, part) in message.split("replay.rs:").enumerate() {
-        out.push_str(if i == 0 { part } else { part.trim_start_matches(|c: char| c.is_ascii_digit()) });
-        out.push_str(if i + 1 < message.split("replay.rs:").count() { "replay.rs:N" } else { "" });
-    }
-    out
-}
-
-#[test]
-fn a_mismatch_names_what_was_recorded_and_what_is_asked() {
-    let message = outcome(History::of("two-words").asked(0, "one").answered(0, "ONE").asked(1, "three"));
-    insta::assert_snapshot!(without_lines(&message), @r#"
-    run 01010101-0101-0101-0101-010101010101 (two-words, revision 1): the code no longer asks for what event 4 records
-      recorded: activity say (say three) at old.rs:7
-      asked:    activity say (say two) at engine/tests/replay.rs:N
-      differs:  input.word: recorded "three", asked "two"
-      next:     resume it with the build that recorded it, or guard the change with ctx.patched("…")
-    "#);
-}
-
-#[test]
-fn commands_that_are_missing_or_left_over_are_mismatches() {
-    let check = |history: History, expect: &str| {
-        let message = outcome(history);
-        assert!(message.contains(expect), "{message}");
-    };
-    let words = || History::of("two-words").asked(0, "one");
-    check(words().asked(1, "two"), "asked:    nothing\n");
-    check(
-        words().answered(0, "1").asked(1, "two").answered(1, "2").asked(2, "three"),
-        "asked:    nothing: the workflow has returned",
-    );
-    let done = Event::RunCompleted { output: Json::null() };
-    check(words().then(done.clone()), "recorded: the end of the run\n  asked:    to wait on");
-    check(words().answered(0, "1").then(done), "asked:    activity say (say two)");
 }
 
 #[test]

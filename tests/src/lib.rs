@@ -1,10 +1,12 @@
 //! What tests of more than one crate share: a stage with a simulated cluster, and the proofs that every workflow must pass.
 
 mod binary;
+mod bytes;
 mod proof;
 mod stage;
 
 pub use binary::windlass;
+pub use bytes::{Storm, withstand};
 pub use proof::{
     Proof, crash_at_every_append, crash_before_every_effect, fail_every_activity, lose_every_reply, on_paused_time,
     repeat_every_activity,

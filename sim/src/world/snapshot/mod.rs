@@ -117,6 +117,8 @@ impl Snapshot {
         let mut options = serde_saphyr::Options::default();
         if let Some(budget) = &mut options.budget {
             (budget.max_nodes, budget.max_events) = (MAX_YAML_NODES, 2 * MAX_YAML_NODES);
+            // No snapshot has any, and a few lines of them stand for gigabytes.
+            (budget.max_aliases, budget.max_anchors) = (0, 0);
             budget.max_total_scalar_bytes = usize::try_from(MAX_BYTES).unwrap_or(usize::MAX);
         }
         // The first line says where; what follows is the text around it.

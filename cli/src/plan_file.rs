@@ -199,3 +199,6 @@ impl SigningKey {
         BASE64.encode(self.0.public_key().as_ref())
     }
 }
+
+#[cfg(test)]
+mod tests;

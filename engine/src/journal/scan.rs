@@ -103,7 +103,7 @@ impl Scanner {
                 return Ok(false);
             }
             let mut next = self.look()?;
-            let sealed = !matches!(next, Next::Whole(_)) && self.has_successor();
+            let sealed = !matches!(next, Next::Whole(_)) && self.has_successor()?;
             if sealed {
                 // What was appended before the successor was created is visible now.
                 self.unread = 0..0;
@@ -190,11 +190,13 @@ impl Scanner {
         }
     }
 
-    fn has_successor(&self) -> bool {
-        match self.limit {
-            Some(limit) => limit.segment > self.at.segment,
-            None => segment::path(&self.log_dir, self.at.segment + 1).exists(),
-        }
+    /// Whether there is any later segment: the next one may be the one that is missing.
+    fn has_successor(&self) -> Result<bool, JournalError> {
+        let last = match self.limit {
+            Some(limit) => Some(limit.segment),
+            None => segment::list(&self.log_dir)?.last().copied(),
+        };
+        Ok(last.is_some_and(|last| last > self.at.segment))
     }
 
     /// Opens the segment; `false` if it is not there, or not there yet.
@@ -222,7 +224,7 @@ impl Scanner {
             Err(HeaderProblem::Bad(detail)) => {
                 let length = file.metadata().map_err(|e| JournalError::io("reading", &path, e))?.len();
                 // Records come only after the header was synced, so a file without any was being created.
-                if length > SEGMENT_HEADER_BYTES as u64 || self.has_successor() {
+                if length > SEGMENT_HEADER_BYTES as u64 || self.has_successor()? {
                     return Err(self.damage(detail.to_owned()));
                 }
                 self.torn = Some(Torn { at: self.at, bytes: length, detail: detail.to_owned() });

@@ -7,28 +7,7 @@ use windlass_engine::Record;
 use windlass_engine::journal::Journal;
 use windlass_engine::journal::{JournalError, JournalReader, RecoveryNote, verify};
 
-use crate::support::{assert_history, copy, fill, flip, open, run, small_segments, try_open};
-
-const HEADER: usize = 76;
-
-/// For each segment: its file name, and where each of its records begins and which number it has.
-fn layout(dir: &Path) -> Vec<(String, Vec<(usize, u64)>)> {
-    let mut next = 1;
-    let mut segments = Vec::new();
-    let mut names: Vec<_> = fs::read_dir(dir.join("log")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    names.sort();
-    for name in names {
-        let bytes = fs::read(dir.join("log").join(&name)).unwrap();
-        let (mut at, mut records) = (HEADER, vec![(0, next)]);
-        while at < bytes.len() {
-            records.push((at, next));
-            next += 1;
-            at += 96 + u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
-        }
-        segments.push((name.into_string().unwrap(), records));
-    }
-    segments
-}
+use crate::support::{HEADER, assert_history, copy, fill, flip, open, run, segments, small_segments, try_open};
 
 fn readable(dir: &Path) -> (Vec<Record>, Option<JournalError>) {
     let mut records = Vec::new();
@@ -45,25 +24,62 @@ fn readable(dir: &Path) -> (Vec<Record>, Option<JournalError>) {
 fn any_flipped_byte_is_found_with_its_record_and_what_is_before_it_stays_readable() {
     let dir = tempfile::tempdir().unwrap();
     fill(&mut try_open(dir.path(), small_segments()).unwrap(), 7);
-    let layout = layout(dir.path());
+    let layout = segments(dir.path());
     assert!(layout.len() > 2);
     let (whole, _) = readable(dir.path());
     for (name, records) in &layout {
         let file = dir.path().join("log").join(name);
-        let bytes = fs::read(&file).unwrap();
-        for at in 0..bytes.len() {
-            flip(&file, at);
+        let mut bytes = fs::read(&file).unwrap();
+        for (at, mask) in (0..bytes.len()).flat_map(|at| [1 << (at % 8), 0xFF].map(|mask| (at, mask))) {
+            bytes[at] ^= mask;
+            fs::write(&file, &bytes).unwrap();
             let (begins, record) = *records.iter().rfind(|(begins, _)| *begins <= at).unwrap();
             let report = verify(dir.path()).unwrap();
-            let damage = report.damage.unwrap_or_else(|| panic!("byte {at} of {name} is not guarded"));
+            let damage = report.damage.unwrap_or_else(|| panic!("byte {at} of {name} is not guarded against {mask:#x}"));
             let found = (damage.record, damage.segment.as_str(), damage.offset, report.records);
             assert_eq!(found, (record, name.as_str(), begins as u64, record - 1), "byte {at}: {}", damage.detail);
             let (good, error) = readable(dir.path());
             let good_until = usize::try_from(record - 1).unwrap();
             assert_eq!(good, whole[..good_until], "byte {at} of {name}");
             assert_eq!(error.is_none(), damage.at_tail, "byte {at} of {name}: {error:?}");
-            fs::write(&file, &bytes).unwrap();
+            bytes[at] ^= mask;
         }
+        fs::write(&file, &bytes).unwrap();
+    }
+}
+
+#[test]
+fn a_segment_cut_at_any_length_is_damage_with_its_place_or_a_torn_tail() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(&mut try_open(dir.path(), small_segments()).unwrap(), 7);
+    let layout = segments(dir.path());
+    let (whole, _) = readable(dir.path());
+    for (index, (name, records)) in layout.iter().enumerate() {
+        let file = dir.path().join("log").join(name);
+        let bytes = fs::read(&file).unwrap();
+        let next = layout.get(index + 1).map(|(name, _)| name.clone());
+        for length in 0..bytes.len() {
+            fs::write(&file, &bytes[..length]).unwrap();
+            // The first record that is not whole, and where it begins; a header that is not whole hides its first record.
+            let (begins, record) = *records.iter().rfind(|(begins, _)| *begins <= length && *begins != 0).unwrap_or(&records[0]);
+            let clean = length == begins && begins > 0;
+            let report = verify(dir.path()).unwrap();
+            let found = report.damage.map(|damage| (damage.record, damage.segment, damage.offset, damage.at_tail));
+            let expect = match &next {
+                // Nothing is missing that anybody could see: docs/journal.md, "What the log can't tell".
+                None if clean => None,
+                None => Some((record, name.clone(), begins as u64, true)),
+                Some(next) if clean => Some((record, next.clone(), 0, false)),
+                Some(_) => Some((record, name.clone(), begins as u64, false)),
+            };
+            assert_eq!(found, expect, "{name} cut to {length} bytes");
+            let good = usize::try_from(record - 1).unwrap();
+            assert_eq!(report.records, record - 1, "{name} cut to {length} bytes");
+            let (read, error) = readable(dir.path());
+            assert_eq!(read, whole[..good], "{name} cut to {length} bytes");
+            assert_eq!(error.is_some(), next.is_some(), "{name} cut to {length} bytes: {error:?}");
+        }
+        fs::write(&file, &bytes).unwrap();
     }
 }
 
@@ -71,7 +87,7 @@ fn any_flipped_byte_is_found_with_its_record_and_what_is_before_it_stays_readabl
 fn a_record_that_was_taken_out_or_put_in_another_place_is_found_by_the_chain() {
     let dir = tempfile::tempdir().unwrap();
     fill(&mut open(dir.path()), 6);
-    let records = layout(dir.path()).remove(0).1;
+    let records = segments(dir.path()).remove(0).1;
     let file = dir.path().join("log/00000001.seg");
     let mut bytes = fs::read(&file).unwrap();
     // A record changed on purpose, with the right checksum: only the next record's hash tells.
@@ -90,7 +106,7 @@ fn a_record_that_was_taken_out_or_put_in_another_place_is_found_by_the_chain() {
 fn a_worker_starts_on_a_cut_log_and_says_so_and_refuses_a_damaged_one() {
     let (origin, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     fill(&mut open(origin.path()), 6);
-    let records = layout(origin.path()).remove(0).1;
+    let records = segments(origin.path()).remove(0).1;
     let file = dir.path().join("log/00000001.seg");
     let whole = fs::metadata(origin.path().join("log/00000001.seg")).unwrap().len();
     for length in [whole - 1, records[11].0 as u64 + 1, records[10].0 as u64] {
@@ -116,7 +132,7 @@ fn a_worker_starts_on_a_cut_log_and_says_so_and_refuses_a_damaged_one() {
 fn damage_in_an_earlier_segment_is_told_by_whoever_reads_it() {
     let dir = tempfile::tempdir().unwrap();
     fill(&mut try_open(dir.path(), small_segments()).unwrap(), 12);
-    let records = layout(dir.path()).remove(1).1;
+    let records = segments(dir.path()).remove(1).1;
     let (begins, record) = records[1];
     flip(&dir.path().join("log/00000002.seg"), begins + 100);
     // The store has every event still, so that a worker may start; the log says what is wrong when it is asked.

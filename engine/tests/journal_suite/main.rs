@@ -5,6 +5,8 @@ mod conformance;
 #[cfg(test)]
 mod damage;
 #[cfg(test)]
+mod forged;
+#[cfg(test)]
 mod format;
 #[cfg(test)]
 mod model;

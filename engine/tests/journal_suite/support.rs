@@ -119,3 +119,26 @@ pub(crate) fn flip(file: &Path, at: usize) {
     bytes[at] ^= 1 << (at % 8);
     fs::write(file, bytes).unwrap();
 }
+
+/// The length of a segment's header.
+pub(crate) const HEADER: usize = 76;
+
+/// For each segment: its file name, and where each of its records begins and which number it has. The header counts as a part
+/// of the first one.
+pub(crate) fn segments(dir: &Path) -> Vec<(String, Vec<(usize, u64)>)> {
+    let mut next = 1;
+    let mut segments = Vec::new();
+    let mut names: Vec<_> = fs::read_dir(dir.join("log")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    for name in names {
+        let bytes = fs::read(dir.join("log").join(&name)).unwrap();
+        let (mut at, mut records) = (HEADER, vec![(0, next)]);
+        while at < bytes.len() {
+            records.push((at, next));
+            next += 1;
+            at += 96 + u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+        }
+        segments.push((name.into_string().unwrap(), records));
+    }
+    segments
+}

@@ -8,6 +8,7 @@ mod log;
 mod media;
 mod memory;
 mod reader;
+mod salvage;
 mod scan;
 mod segment;
 mod store;

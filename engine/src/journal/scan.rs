@@ -6,7 +6,8 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::frame::{self, Checked, DecodeFailure, FrameHeader, RecordHash};
+use super::frame::{self, Checked, DecodeFailure, FRAME_HEADER_BYTES, FrameHeader, Glimpse, RecordHash};
+use super::salvage::Search;
 use super::segment::{self, HeaderProblem, Position, SEGMENT_HEADER_BYTES, SegmentHeader};
 use super::{JournalError, JournalFormat};
 use crate::event::Record;
@@ -326,12 +327,15 @@ impl Scanner {
         let Some(file) = &self.file else { return Ok(()) };
         let path = segment::path(&self.log_dir, self.at.segment);
         let length = file.metadata().map_err(|e| JournalError::io("reading", &path, e))?.len();
-        let mut rest = vec![0; usize::try_from(length.saturating_sub(self.at.offset)).unwrap_or(0)];
-        let got = read_at(file, &mut rest, self.at.offset).map_err(|e| JournalError::io("reading", &path, e))?;
-        if frame::later_commit_in(&rest[..got], self.expect.commit.unwrap_or(0)) {
+        let behind = length.saturating_sub(self.at.offset);
+        // No more commits can stand there than records.
+        let (commit, most) = (self.expect.commit.unwrap_or(0), behind / FRAME_HEADER_BYTES as u64 + 1);
+        let later = |seen: &Glimpse| seen.commit.checked_sub(commit).is_some_and(|ahead| ahead > 0 && ahead <= most);
+        let found = Search::new(file, self.at.offset + 1).next(later).map(|found| found.is_some());
+        if found.map_err(|e| JournalError::io("reading", &path, e))? {
             return Err(self.damage(detail));
         }
-        self.torn = Some(Torn { at: self.at, bytes: got as u64, detail });
+        self.torn = Some(Torn { at: self.at, bytes: behind, detail });
         Ok(())
     }
 }
@@ -362,7 +366,8 @@ impl Expect {
     }
 }
 
-fn read_at(file: &File, into: &mut [u8], offset: u64) -> io::Result<usize> {
+/// Fills the buffer from a byte of the file on, as far as the file goes; answers how much that is.
+pub(crate) fn read_at(file: &File, into: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut got = 0;
     while got < into.len() {
         match file.read_at(&mut into[got..], offset + got as u64) {

@@ -8,6 +8,7 @@ mod log;
 mod media;
 mod memory;
 mod reader;
+mod repair;
 mod salvage;
 mod scan;
 mod segment;
@@ -19,6 +20,7 @@ pub use frame::MAX_PAYLOAD_BYTES;
 pub use media::{FileSystem, Media, MediaFile};
 pub use memory::MemoryJournal;
 pub use reader::{JournalReader, ReadableRuns, Records};
+pub use repair::{Examined, Loss, Repair, Repaired, RunLoss, examine};
 pub use segment::Position;
 pub use verify::{Damage, VerifyReport, verify};
 

@@ -83,6 +83,12 @@ pub(crate) fn name(segment: u64) -> String {
     format!("{segment:08}.seg")
 }
 
+/// The number in a segment's file name; `None` for any other file.
+pub(crate) fn number(file_name: &str) -> Option<u64> {
+    let number = file_name.strip_suffix(".seg")?.parse().ok()?;
+    (file_name == name(number)).then_some(number)
+}
+
 /// A segment's file.
 pub(crate) fn path(log_dir: &Path, segment: u64) -> PathBuf {
     log_dir.join(name(segment))
@@ -98,8 +104,7 @@ pub(crate) fn list(log_dir: &Path) -> Result<Vec<u64>, JournalError> {
     let mut numbers = Vec::new();
     for entry in entries {
         let entry = entry.map_err(|e| JournalError::io("reading", log_dir, e))?;
-        let number = entry.file_name().to_str().and_then(|n| n.strip_suffix(".seg")).and_then(|n| n.parse().ok());
-        numbers.extend(number.filter(|n| entry.file_name().to_str() == Some(name(*n).as_str())));
+        numbers.extend(entry.file_name().to_str().and_then(number));
     }
     numbers.sort_unstable();
     Ok(numbers)

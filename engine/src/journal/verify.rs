@@ -41,6 +41,11 @@ pub struct Damage {
 ///
 /// Damage is part of the report; an error means that the log could not be read, or that a newer windlass wrote it.
 pub fn verify(dir: &Path) -> Result<VerifyReport, JournalError> {
+    verified_heads(dir).map(|(report, _)| report)
+}
+
+/// As [`verify`], with where each run stands at the last good record.
+pub(crate) fn verified_heads(dir: &Path) -> Result<(VerifyReport, Heads), JournalError> {
     JournalReader::open(dir)?;
     let log_dir = dir.join("log");
     let segments = segment::list(&log_dir)?.len();
@@ -64,7 +69,7 @@ pub fn verify(dir: &Path) -> Result<VerifyReport, JournalError> {
         }
     };
     let head = scan.chain_head().map_or_else(String::new, |hash| blake3::Hash::from_bytes(hash).to_hex().to_string());
-    Ok(VerifyReport { records, runs: heads.len(), segments, head, damage })
+    Ok((VerifyReport { records, runs: heads.len(), segments, head, damage }, heads))
 }
 
 fn check_next(scan: &mut Scanner, heads: &mut Heads) -> Result<bool, JournalError> {

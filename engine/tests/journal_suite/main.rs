@@ -15,6 +15,8 @@ mod opening;
 #[cfg(test)]
 mod reading;
 #[cfg(test)]
+mod repair;
+#[cfg(test)]
 mod store;
 #[cfg(test)]
 mod support;

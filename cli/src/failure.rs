@@ -107,7 +107,7 @@ impl From<JournalError> for Failure {
         let (kind, next) = match &error {
             JournalError::Corrupt { .. } => (
                 Kind::Damaged,
-                "`windlass verify` shows the extent; `windlass history RUN` still prints what stands before it".to_owned(),
+                "`windlass verify` shows the extent; restore a copy of the journal, or `windlass repair` without one".to_owned(),
             ),
             JournalError::NewerFormat { .. } | JournalError::UnknownEvent { .. } => {
                 (Kind::Damaged, "use the windlass that wrote this journal, or a newer one; nothing was changed".to_owned())

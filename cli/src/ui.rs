@@ -86,6 +86,17 @@ impl Ui {
         let _ = self.err.term.write_line(line);
     }
 
+    /// Asks the person at the terminal; only a clear yes is one. Reads beside the event loop, so that Ctrl-C works.
+    pub(crate) async fn agrees(&self, question: &str) -> bool {
+        self.talk(question);
+        let read = tokio::task::spawn_blocking(|| {
+            let mut line = String::new();
+            let read = std::io::stdin().read_line(&mut line);
+            read.is_ok() && matches!(line.trim(), "y" | "Y" | "yes")
+        });
+        read.await.unwrap_or(false)
+    }
+
     /// Prints an error and the way out of it.
     pub(crate) fn fail(&self, failure: &Failure) {
         let red = self.on_err(Style::new().red().bold());

@@ -28,6 +28,7 @@ fn the_help_is_a_contract() {
         "set-timeout",
         "note",
         "verify",
+        "repair",
         "export",
         "sim",
         "snapshot",

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use windlass_engine::journal::JournalFormat;
+use windlass_engine::journal::{JournalError, JournalFormat};
 use windlass_engine::{Event, Record, RunId};
 
 use crate::app::App;
@@ -42,19 +42,21 @@ pub(crate) fn run(app: &App, args: &Args) -> Outcome {
     let books = Books::open(&app.journal()?)?;
     let run = books.resolve(&args.run)?;
     let mut records = books.records_of(run).peekable();
-    if records.peek().is_none() {
-        return Err(no_such_run(&args.run));
+    match records.next_if(Result::is_err) {
+        Some(nothing_readable) => return Err(nothing_readable.map_or_else(Failure::from, |_| no_such_run(&args.run))),
+        None if records.peek().is_none() => return Err(no_such_run(&args.run)),
+        None => {}
     }
     let header = Header { windlass: "history", format: JournalFormat::CURRENT.0, build: env!("CARGO_PKG_VERSION"), run };
     match &args.file {
-        None => write_all(&header, records, |line| app.ui.data(line)).map(|_| Exit::Done),
+        None => write_all(&header, records, |line| app.ui.data(line))?.done(),
         Some(path) => {
             let mut file = create(path)?;
             let put = |line: &str| file.write_all(line.as_bytes()).map_err(|e| Failure::io("writing", path, &e));
-            let events = write_all(&header, records, put)?;
+            let written = write_all(&header, records, put)?;
             file.sync_all().map_err(|e| Failure::io("writing", path, &e))?;
-            app.ui.talk(&format!("{} written to {}", words::count(events, "event"), path.display()));
-            Ok(Exit::Done)
+            app.ui.talk(&format!("{} written to {}", words::count(written.events, "event"), path.display()));
+            written.done()
         }
     }
 }
@@ -69,19 +71,37 @@ fn create(path: &Path) -> Result<std::fs::File, Failure> {
     })
 }
 
+/// How much of a run was written, and what stopped it.
+struct Written {
+    events: usize,
+    damage: Option<JournalError>,
+}
+
+impl Written {
+    /// Done, unless the journal is damaged behind what was written.
+    fn done(self) -> Outcome {
+        self.damage.map_or(Ok(Exit::Done), |damage| Err(damage.into()))
+    }
+}
+
 fn write_all(
     header: &Header,
-    records: impl Iterator<Item = Result<Record, windlass_engine::journal::JournalError>>,
+    records: impl Iterator<Item = Result<Record, JournalError>>,
     mut put: impl FnMut(&str) -> Result<(), Failure>,
-) -> Result<usize, Failure> {
+) -> Result<Written, Failure> {
     put(&line_of(header)?)?;
-    let mut events = 0;
+    let mut written = Written { events: 0, damage: None };
     for record in records {
-        let Record { seq, at, event, .. } = record?;
-        put(&line_of(&Line { seq, at, event: &event })?)?;
-        events += 1;
+        match record {
+            Ok(Record { seq, at, event, .. }) => put(&line_of(&Line { seq, at, event: &event })?)?,
+            Err(damage) => {
+                written.damage = Some(damage);
+                break;
+            }
+        }
+        written.events += 1;
     }
-    Ok(events)
+    Ok(written)
 }
 
 fn line_of<T: Serialize>(value: &T) -> Result<String, Failure> {

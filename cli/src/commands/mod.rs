@@ -14,6 +14,7 @@ mod preflight;
 mod rbac;
 mod rehearse;
 mod reject;
+mod repair;
 mod resume;
 mod retry;
 mod set_timeout;
@@ -73,6 +74,8 @@ pub(crate) enum Command {
     Note(note::Args),
     /// Check every record of the journal
     Verify(verify::Args),
+    /// Keep what is good of a damaged journal, and move the rest aside
+    Repair(repair::Args),
     /// Write the history of a run as JSON lines
     Export(export::Args),
     /// Serve a simulated cluster for kubectl and for trials
@@ -107,6 +110,7 @@ impl Command {
             Self::SetTimeout(args) => set_timeout::run(app, args).await,
             Self::Note(args) => note::run(app, args).await,
             Self::Verify(args) => verify::run(app, &args),
+            Self::Repair(args) => repair::run(app, &args).await,
             Self::Export(args) => export::run(app, &args),
             Self::Sim(args) => sim::run(app, &args).await,
             Self::Snapshot(args) => snapshot::run(app, &args).await,

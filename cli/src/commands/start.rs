@@ -65,7 +65,7 @@ pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
         if !app.ui.asks && !drift.is_empty() {
             return Err(drifted(args, &drift, &prepared.plan));
         }
-        if app.ui.asks && !confirmed(app).await {
+        if app.ui.asks && !app.ui.agrees("Start this run? [y/N]").await {
             app.ui.talk("nothing was changed");
             return Ok(Exit::NeedsPerson);
         }
@@ -215,15 +215,4 @@ async fn hand_over(app: &App, dir: &Path, run: RunId, requests: Vec<Request>) ->
         app.ui.talk(&format!("handed to the worker that holds the journal: {owner}"));
     }
     follow(app, dir, run).await
-}
-
-/// Asks before anything is changed. Reads beside the event loop, so that Ctrl-C works.
-async fn confirmed(app: &App) -> bool {
-    app.ui.talk("Start this run? [y/N]");
-    let read = tokio::task::spawn_blocking(|| {
-        let mut line = String::new();
-        let read = std::io::stdin().read_line(&mut line);
-        read.is_ok() && matches!(line.trim(), "y" | "Y" | "yes")
-    });
-    read.await.unwrap_or(false)
 }

@@ -1,6 +1,6 @@
 //! `windlass verify`
 
-use serde_json::json;
+use serde_json::{Value, json};
 use windlass_engine::journal::{Damage, verify};
 
 use crate::app::App;
@@ -32,13 +32,7 @@ pub(crate) fn run(app: &App, _args: &Args) -> Outcome {
             "runs": report.runs,
             "segments": report.segments,
             "head": report.head,
-            "damage": report.damage.as_ref().map(|damage| json!({
-                "record": damage.record,
-                "segment": damage.segment,
-                "offset": damage.offset,
-                "detail": damage.detail,
-                "at_tail": damage.at_tail,
-            })),
+            "damage": report.damage.as_ref().map(object),
         }))?,
     }
     match report.damage {
@@ -48,12 +42,22 @@ pub(crate) fn run(app: &App, _args: &Args) -> Outcome {
 }
 
 fn damaged(damage: &Damage) -> Failure {
-    let Damage { record, segment, offset, detail, at_tail } = damage;
-    let message = format!("the log is damaged at record {record} ({segment}, byte {offset}): {detail}");
-    let next = if *at_tail {
+    let next = if damage.at_tail {
         "`windlass resume`; it cuts this last, never acknowledged commit off and says so"
     } else {
-        "restore the journal from a copy; `windlass export RUN` still writes what stands before the damage"
+        "restore the journal from a copy; without one, `windlass repair` keeps what stands before the damage"
     };
-    Failure::new(Kind::Damaged, message, next)
+    Failure::new(Kind::Damaged, in_words(damage), next)
+}
+
+/// Where the log is damaged, in one line.
+pub(crate) fn in_words(damage: &Damage) -> String {
+    let Damage { record, segment, offset, detail, .. } = damage;
+    format!("the log is damaged at record {record} ({segment}, byte {offset}): {detail}")
+}
+
+/// Where the log is damaged, for programs.
+pub(crate) fn object(damage: &Damage) -> Value {
+    let Damage { record, segment, offset, detail, at_tail } = damage;
+    json!({"record": record, "segment": segment, "offset": offset, "detail": detail, "at_tail": at_tail})
 }

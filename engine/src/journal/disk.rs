@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::fs;
+use std::io;
 use std::ops::ControlFlow;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -57,7 +58,7 @@ pub struct JournalOptions {
     pub notes_per_run: usize,
     /// Where runs are replayed from.
     pub replay_from: ReplaySource,
-    /// Where the log is written.
+    /// Where the journal's files are written, all but the store's.
     pub media: Arc<dyn Media>,
 }
 
@@ -97,15 +98,16 @@ pub enum ReplaySource {
 impl DiskJournal {
     /// Opens a journal for writing, creates it if it is missing, and mends what a crash left.
     pub fn open(dir: &Path, clock: &Arc<dyn Clock>, options: JournalOptions) -> Result<Self, JournalError> {
+        let JournalOptions { segment_bytes, notes_per_run, replay_from, media } = options;
         let log_dir = dir.join("log");
         segment::refuse_newer(&log_dir)?;
-        create_directories(dir, &log_dir, options.media.as_ref())?;
+        create_directories(dir, &log_dir, media.as_ref())?;
         let lock = WorkerLock::take(dir, clock.now())?;
         let Opened { mut log, heads: tail, incarnation: last_recorded, cut } =
-            Log::open(log_dir.clone(), options.media, options.segment_bytes)?;
-        let incarnation = lock::next_incarnation(dir, last_recorded)?;
+            Log::open(log_dir.clone(), Arc::clone(&media), segment_bytes)?;
+        let incarnation = lock::next_incarnation(dir, last_recorded, media.as_ref())?;
         log.set_incarnation(incarnation);
-        let store = Store::start(dir, log_dir.clone(), log.durable(), options.notes_per_run)?;
+        let store = Store::start(dir, log_dir.clone(), log.durable(), notes_per_run)?;
         let heads = all_heads(&log_dir, &log, tail, &store)?;
         Ok(Self {
             log_dir,
@@ -115,7 +117,7 @@ impl DiskJournal {
             cut,
             recovery: std::sync::OnceLock::new(),
             incarnation,
-            replay_from: options.replay_from,
+            replay_from,
             staged: HashMap::new(),
             _lock: lock,
         })
@@ -248,18 +250,44 @@ fn read_heads(log_dir: &Path, from: Position, end: Position) -> Result<Heads, Jo
     Ok(heads)
 }
 
+/// Makes the directories that are missing, and their names durable before the first record rests on them.
 fn create_directories(dir: &Path, log_dir: &Path, media: &dyn Media) -> Result<(), JournalError> {
-    if log_dir.is_dir() {
+    if segment::holds_records(log_dir) {
         return Ok(());
     }
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(log_dir)
-        .and_then(|()| fs::set_permissions(dir, fs::Permissions::from_mode(0o700)))
-        .map_err(|e| JournalError::io("creating", log_dir, e))?;
-    for made in [Some(dir), dir.parent()].into_iter().flatten().filter(|made| !made.as_os_str().is_empty()) {
-        media.sync_dir(made).map_err(|e| JournalError::io("syncing", made, e))?;
+    let missing: Vec<&Path> = log_dir.ancestors().take_while(|path| !within(path).is_dir()).collect();
+    for path in missing.iter().rev() {
+        match media.create_dir(path) {
+            Ok(()) => {}
+            // Another command came first.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(JournalError::refused("creating", path, error)),
+        }
+    }
+    fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).map_err(|e| JournalError::refused("protecting", dir, e))?;
+    sync_names(log_dir, media)
+}
+
+/// Makes a directory's name durable, and those above it: a worker may have died after it made any of them.
+fn sync_names(log_dir: &Path, media: &dyn Media) -> Result<(), JournalError> {
+    let device = |path: &Path| fs::metadata(path).map(|found| found.dev()).map_err(|e| JournalError::io("reading", path, e));
+    let home = device(log_dir)?;
+    for path in log_dir.ancestors().skip(1).map(within) {
+        // A mount point was not made here, and its file system may not know how to sync.
+        if device(path)? != home {
+            break;
+        }
+        match media.sync_dir(path) {
+            Ok(()) => {}
+            // Nor was what its owner lets nobody read.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => break,
+            Err(source) => return Err(JournalError::SyncFailed { path: path.to_owned(), source }),
+        }
     }
     Ok(())
+}
+
+/// The parent of a relative path's first part is the working directory.
+fn within(path: &Path) -> &Path {
+    if path.as_os_str().is_empty() { Path::new(".") } else { path }
 }

@@ -2,9 +2,10 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use super::media::Media;
 use super::{JournalError, LockOwner};
 use crate::time::Timestamp;
 
@@ -24,7 +25,7 @@ impl WorkerLock {
             .truncate(false)
             .mode(0o600)
             .open(&path)
-            .map_err(|e| JournalError::io("opening", &path, e))?;
+            .map_err(|e| JournalError::refused("opening", &path, e))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(JournalError::Locked { owner: owner(&mut file) }),
@@ -37,7 +38,7 @@ impl WorkerLock {
                 file.set_len(0)?;
                 file.write_all(&text)
             })
-            .map_err(|e| JournalError::io("writing", &path, e))?;
+            .map_err(|e| JournalError::refused("writing", &path, e))?;
         Ok(Self { _file: file })
     }
 }
@@ -58,29 +59,23 @@ fn host() -> String {
 }
 
 /// Counts this start: one more than the file says, or than the log's last record if that says more.
-pub(crate) fn next_incarnation(dir: &Path, last_recorded: u32) -> Result<u32, JournalError> {
+pub(crate) fn next_incarnation(dir: &Path, last_recorded: u32, media: &dyn Media) -> Result<u32, JournalError> {
     let path = dir.join("incarnation");
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(&path)
-        .map_err(|e| JournalError::io("opening", &path, e))?;
     let mut text = String::new();
     // A file that can't be read or does not have its checksum counts as absent: the log knows better.
-    let counted = match (&file).take(64).read_to_string(&mut text) {
+    let counted = match File::open(&path).and_then(|file| file.take(64).read_to_string(&mut text)) {
         Ok(_) => parse_incarnation(&text).unwrap_or(0),
         Err(_) => 0,
     };
     let incarnation = counted.max(last_recorded).saturating_add(1);
     // Always the same length and written in place, so that a torn write fails the checksum.
     let line = format!("{incarnation:010} {:08x}\n", crc32c::crc32c(format!("{incarnation:010}").as_bytes()));
+    let mut file = if path.exists() { media.open(&path) } else { media.create(&path) }
+        .map_err(|e| JournalError::refused("opening", &path, e))?;
     file.write_all_at(line.as_bytes(), 0)
-        .and_then(|()| file.set_len(line.len() as u64))
-        .and_then(|()| file.sync_data())
-        .map_err(|e| JournalError::io("writing", &path, e))?;
+        .and_then(|()| file.truncate(line.len() as u64))
+        .map_err(|e| JournalError::refused("writing", &path, e))?;
+    file.sync_data().map_err(|source| JournalError::SyncFailed { path: path.clone(), source })?;
     Ok(incarnation)
 }
 
@@ -95,17 +90,18 @@ fn parse_incarnation(text: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::media::FileSystem;
     use super::*;
 
     #[test]
     fn starts_are_counted_by_the_file_and_never_below_the_log() {
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(next_incarnation(dir.path(), 0).unwrap(), 1);
-        assert_eq!(next_incarnation(dir.path(), 0).unwrap(), 2);
+        assert_eq!(next_incarnation(dir.path(), 0, &FileSystem).unwrap(), 1);
+        assert_eq!(next_incarnation(dir.path(), 0, &FileSystem).unwrap(), 2);
         assert_eq!(std::fs::read_to_string(dir.path().join("incarnation")).unwrap().len(), 20);
         std::fs::write(dir.path().join("incarnation"), "0000000009 00000000\n").unwrap();
-        assert_eq!(next_incarnation(dir.path(), 2).unwrap(), 3, "a damaged file falls back to the log");
+        assert_eq!(next_incarnation(dir.path(), 2, &FileSystem).unwrap(), 3, "a damaged file falls back to the log");
         std::fs::remove_file(dir.path().join("incarnation")).unwrap();
-        assert_eq!(next_incarnation(dir.path(), 3).unwrap(), 4);
+        assert_eq!(next_incarnation(dir.path(), 3, &FileSystem).unwrap(), 4);
     }
 }

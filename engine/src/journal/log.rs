@@ -1,7 +1,9 @@
 //! The log, open for writing. What it promises and why: docs/journal.md.
 
+use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::frame::{self, FRAME_HEADER_BYTES, FrameHeader, MAX_PAYLOAD_BYTES, RecordHash};
@@ -68,6 +70,8 @@ impl Log {
         let Some(&last) = segments.last() else {
             return Self::create(log_dir, media, segment_bytes);
         };
+        // A worker may have died between creating or removing a segment and syncing its name.
+        media.sync_dir(&log_dir).map_err(|source| JournalError::SyncFailed { path: log_dir.clone(), source })?;
         let mut tail = Tail::read(log_dir.clone(), last)?;
         let mut cut = None;
         if tail.scan.position().offset == 0 {
@@ -75,7 +79,7 @@ impl Log {
             cut = tail.cut();
             let path = segment::path(&log_dir, last);
             media.remove(&path).map_err(|e| JournalError::io("removing", &path, e))?;
-            media.sync_dir(&log_dir).map_err(|e| JournalError::io("syncing", &log_dir, e))?;
+            media.sync_dir(&log_dir).map_err(|source| JournalError::SyncFailed { path: log_dir.clone(), source })?;
             if last == 1 {
                 return Self::create(log_dir, media, segment_bytes).map(|opened| Opened { cut, ..opened });
             }
@@ -91,13 +95,15 @@ impl Log {
         let path = segment::path(&log_dir, end.segment);
         let mut file = media.open(&path).map_err(|e| JournalError::io("opening", &path, e))?;
         if let Some(note) = tail.cut() {
-            file.truncate(end.offset).map_err(|e| JournalError::io("cutting", &path, e))?;
+            file.truncate(end.offset).map_err(|e| JournalError::refused("cutting", &path, e))?;
             cut = Some(note);
         }
-        // Also without a cut: a worker may have died between its write and its sync, and these records are now relied on.
+        // A sync may have failed that covered these bytes: then the system shows what is not on disk and calls it clean, and
+        // only writing it again makes the next sync mean it. Docs: docs/journal.md, "Reopening".
+        file.write_all_at(&tail.unproven()?, tail.unproven_from).map_err(|e| JournalError::refused("writing", &path, e))?;
         file.sync_data().map_err(|source| JournalError::SyncFailed { path: log_dir.clone(), source })?;
         let log = Self {
-            dir: log_dir,
+            dir: log_dir.clone(),
             media,
             segment_bytes,
             incarnation: 0,
@@ -108,13 +114,13 @@ impl Log {
             offsets: Vec::new(),
             poison: None,
         };
-        Ok(Opened { log, heads: tail.heads, incarnation: tail.last.map_or(0, |(_, incarnation)| incarnation), cut })
+        let incarnation = last_incarnation(&log_dir, &tail)?;
+        Ok(Opened { log, heads: tail.heads, incarnation, cut })
     }
 
     fn create(log_dir: PathBuf, media: Arc<dyn Media>, segment_bytes: u64) -> Result<Opened, JournalError> {
         let next = Next { global: 1, commit: 1, prev: [0; 32] };
-        let (file, end) = create_segment(&log_dir, media.as_ref(), 1, next)
-            .map_err(|e| JournalError::io("creating", &segment::path(&log_dir, 1), e))?;
+        let (file, end) = create_segment(&log_dir, media.as_ref(), 1, next)?;
         let log = Self {
             dir: log_dir,
             media,
@@ -146,7 +152,7 @@ impl Log {
         if self.end.offset + self.buffer.len() as u64 > self.segment_bytes && self.end.offset > SEGMENT_HEADER_BYTES as u64 {
             self.rotate()?;
         }
-        if let Err(error) = self.file.write_all(&self.buffer) {
+        if let Err(error) = self.file.write_all_at(&self.buffer, self.end.offset) {
             return Err(self.undo_write(error));
         }
         if let Err(error) = self.file.sync_data() {
@@ -212,17 +218,11 @@ impl Log {
 
     /// Takes back what a failed write left, so that the next append may succeed.
     fn undo_write(&mut self, error: io::Error) -> JournalError {
-        if let Err(error) = self.file.truncate(self.end.offset) {
+        // Synced, so that a crash in the next commit can't mix its blocks with those of this one.
+        if let Err(error) = self.file.truncate(self.end.offset).and_then(|()| self.file.sync_data()) {
             return self.poisoned_by(&error);
         }
-        self.refused(error)
-    }
-
-    fn refused(&self, error: io::Error) -> JournalError {
-        if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
-            return JournalError::NoSpace { path: self.dir.clone() };
-        }
-        JournalError::io("writing", &segment::path(&self.dir, self.end.segment), error)
+        JournalError::refused("writing", &segment::path(&self.dir, self.end.segment), error)
     }
 
     fn rotate(&mut self) -> Result<(), JournalError> {
@@ -232,31 +232,35 @@ impl Log {
                 (self.file, self.end) = (file, end);
                 Ok(())
             }
-            Err(error) => {
-                // A leftover would stand in the way of the next try and make this segment look sealed.
+            Err(JournalError::SyncFailed { source, .. }) => Err(self.poisoned_by(&source)),
+            Err(refused) => {
+                // A leftover would stand in the way of the next try and make this segment look sealed, after a crash too.
                 let path = segment::path(&self.dir, segment);
                 if path.exists()
-                    && let Err(error) = self.media.remove(&path)
+                    && let Err(error) = self.media.remove(&path).and_then(|()| self.media.sync_dir(&self.dir))
                 {
                     return Err(self.poisoned_by(&error));
                 }
-                Err(self.refused(error))
+                Err(refused)
             }
         }
     }
 }
 
 fn create_segment(
-    log_dir: &std::path::Path,
+    log_dir: &Path,
     media: &dyn Media,
     segment: u64,
     next: Next,
-) -> io::Result<(Box<dyn MediaFile>, Position)> {
+) -> Result<(Box<dyn MediaFile>, Position), JournalError> {
+    let path = segment::path(log_dir, segment);
     let header = SegmentHeader { segment, first_global: next.global, commit: next.commit, prev: next.prev };
-    let mut file = media.create(&segment::path(log_dir, segment))?;
-    file.write_all(&header.encode().map_err(io::Error::other)?)?;
-    file.sync_data()?;
-    media.sync_dir(log_dir)?;
+    let header = header.encode().map_err(|e| JournalError::io("encoding the header of", &path, io::Error::other(e)))?;
+    let mut file = media.create(&path).map_err(|e| JournalError::refused("creating", &path, e))?;
+    file.write_all_at(&header, 0).map_err(|e| JournalError::refused("writing", &path, e))?;
+    file.sync_data()
+        .and_then(|()| media.sync_dir(log_dir))
+        .map_err(|source| JournalError::SyncFailed { path: log_dir.to_owned(), source })?;
     Ok((file, Position { segment, offset: SEGMENT_HEADER_BYTES as u64 }))
 }
 
@@ -266,6 +270,8 @@ struct Tail {
     heads: Heads,
     /// Where the last record begins, and its incarnation.
     last: Option<(Position, u32)>,
+    /// Where the last commit begins, or the header if there is none: nothing was written later that proves it synced.
+    unproven_from: u64,
     log_dir: PathBuf,
 }
 
@@ -273,13 +279,29 @@ impl Tail {
     fn read(log_dir: PathBuf, segment: u64) -> Result<Self, JournalError> {
         let mut scan = Scanner::new(log_dir.clone(), Position { segment, offset: 0 });
         let (mut heads, mut last) = (Heads::default(), None);
+        let (mut commit, mut unproven_from) = (None, 0);
         while scan.advance()? {
             if let Some(header) = scan.header() {
                 heads.absorb(header, scan.begins()).map_err(|detail| scan.damage_here(detail))?;
                 last = Some((scan.begins(), header.incarnation));
+                if commit.replace(header.commit) != Some(header.commit) {
+                    unproven_from = scan.begins().offset;
+                }
             }
         }
-        Ok(Self { scan, heads, last, log_dir })
+        Ok(Self { scan, heads, last, unproven_from, log_dir })
+    }
+
+    /// The bytes from [`Tail::unproven_from`] to the end of what is good.
+    fn unproven(&self) -> Result<Vec<u8>, JournalError> {
+        let end = self.scan.position();
+        let path = segment::path(&self.log_dir, end.segment);
+        // As long as one commit, which its writer held in memory too.
+        let mut bytes = vec![0; usize::try_from(end.offset - self.unproven_from).unwrap_or(usize::MAX)];
+        File::open(&path)
+            .and_then(|file| file.read_exact_at(&mut bytes, self.unproven_from))
+            .map_err(|e| JournalError::io("reading", &path, e))?;
+        Ok(bytes)
     }
 
     fn next(&self) -> Result<Next, JournalError> {
@@ -299,6 +321,15 @@ impl Tail {
             last_good: self.scan.expected().0.map_or(0, |next| next - 1),
         })
     }
+}
+
+/// Which start of a worker wrote the last record; a segment without any follows on one that has some.
+fn last_incarnation(log_dir: &Path, tail: &Tail) -> Result<u32, JournalError> {
+    let last = match (tail.last, tail.scan.position().segment) {
+        (None, segment) if segment > 1 => Tail::read(log_dir.to_owned(), segment - 1)?.last,
+        (last, _) => last,
+    };
+    Ok(last.map_or(0, |(_, incarnation)| incarnation))
 }
 
 #[cfg(test)]

@@ -1,16 +1,19 @@
-//! The few file operations that the log's durability rests on, so that a faulty disk can stand in for the real one.
+//! Every file operation that the journal's promise rests on, so that a faulty disk can stand in for the real one.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 
-/// Where the log's files are written.
+/// Where the journal's files are written.
 pub trait Media: Send + Sync + 'static {
-    /// Makes a new file, readable by its owner alone, open for appending.
+    /// Makes a directory for its owner alone; one that is there already is an error.
+    fn create_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// Makes a new file, readable by its owner alone, open for writing.
     fn create(&self, path: &Path) -> io::Result<Box<dyn MediaFile>>;
 
-    /// Opens an existing file for appending.
+    /// Opens an existing file for writing.
     fn open(&self, path: &Path) -> io::Result<Box<dyn MediaFile>>;
 
     /// Removes a file.
@@ -20,10 +23,10 @@ pub trait Media: Send + Sync + 'static {
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
 }
 
-/// A file of the log, open for appending.
+/// A file of the journal, open for writing.
 pub trait MediaFile: Send {
-    /// Appends all the bytes; not durable until [`MediaFile::sync_data`].
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// Writes all the bytes at a place; not durable until [`MediaFile::sync_data`].
+    fn write_all_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()>;
 
     /// Makes the data and the length durable (`fdatasync`).
     fn sync_data(&mut self) -> io::Result<()>;
@@ -37,13 +40,16 @@ pub trait MediaFile: Send {
 pub struct FileSystem;
 
 impl Media for FileSystem {
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        fs::DirBuilder::new().mode(0o700).create(path)
+    }
+
     fn create(&self, path: &Path) -> io::Result<Box<dyn MediaFile>> {
-        let file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(path)?;
-        Ok(Box::new(file))
+        Ok(Box::new(OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn MediaFile>> {
-        Ok(Box::new(OpenOptions::new().append(true).open(path)?))
+        Ok(Box::new(OpenOptions::new().write(true).open(path)?))
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
@@ -56,8 +62,8 @@ impl Media for FileSystem {
 }
 
 impl MediaFile for File {
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        Write::write_all(self, bytes)
+    fn write_all_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        FileExt::write_all_at(self, bytes, offset)
     }
 
     fn sync_data(&mut self) -> io::Result<()> {

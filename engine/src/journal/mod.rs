@@ -179,7 +179,7 @@ pub enum JournalError {
     /// The disk is full; nothing was acknowledged.
     #[error("no space left for the journal at {path}")]
     NoSpace {
-        /// The journal's directory.
+        /// The file or directory that could not be written.
         path: PathBuf,
     },
     /// A sync failed: what it covered may or may not be on disk, so this worker must not go on.
@@ -217,6 +217,14 @@ pub enum JournalError {
 impl JournalError {
     fn io(action: &'static str, path: &Path, source: std::io::Error) -> Self {
         Self::Io { action, path: path.to_owned(), source }
+    }
+
+    /// The system refused to write; a full disk is told apart, because there the next step is another.
+    fn refused(action: &'static str, path: &Path, source: std::io::Error) -> Self {
+        if matches!(source.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded) {
+            return Self::NoSpace { path: path.to_owned() };
+        }
+        Self::io(action, path, source)
     }
 }
 

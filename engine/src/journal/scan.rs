@@ -285,11 +285,15 @@ impl Scanner {
     /// Reads on until `need` bytes are unread, and as many more as fit; `false` if the file ends before.
     fn fill(&mut self, need: usize) -> Result<bool, JournalError> {
         let have = self.unread.len();
-        self.buffer.copy_within(self.unread.clone(), 0);
-        self.unread = 0..have;
         if self.buffer.len() < need.max(CHUNK_BYTES) {
-            self.buffer.resize(need.max(CHUNK_BYTES), 0);
+            // Zeroed by the system, and only where it is used: most logs are shorter than the buffer.
+            let mut larger = vec![0; need.max(CHUNK_BYTES)];
+            larger[..have].copy_from_slice(&self.buffer[self.unread.clone()]);
+            self.buffer = larger;
+        } else {
+            self.buffer.copy_within(self.unread.clone(), 0);
         }
+        self.unread = 0..have;
         let from = self.at.offset + have as u64;
         let mut room = self.buffer.len() - have;
         if let Some(limit) = self.limit.filter(|limit| limit.segment == self.at.segment) {

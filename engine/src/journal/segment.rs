@@ -110,6 +110,11 @@ pub(crate) fn list(log_dir: &Path) -> Result<Vec<u64>, JournalError> {
     Ok(numbers)
 }
 
+/// Whether anything was ever recorded.
+pub(crate) fn holds_records(log_dir: &Path) -> bool {
+    std::fs::metadata(path(log_dir, 1)).is_ok_and(|first| first.len() > SEGMENT_HEADER_BYTES as u64)
+}
+
 /// Refuses a journal that a newer windlass wrote, before anything in it is touched.
 pub(crate) fn refuse_newer(log_dir: &Path) -> Result<(), JournalError> {
     for segment in list(log_dir)? {

@@ -28,6 +28,10 @@ struct FaultyFile {
 }
 
 impl Media for Faulty {
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        FileSystem.create_dir(path)
+    }
+
     fn create(&self, path: &Path) -> io::Result<Box<dyn MediaFile>> {
         Ok(Box::new(FaultyFile { inner: FileSystem.create(path)?, counts: Arc::clone(&self.counts) }))
     }
@@ -47,12 +51,12 @@ impl Media for Faulty {
 }
 
 impl MediaFile for FaultyFile {
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+    fn write_all_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
         if self.counts.full.load(Ordering::Relaxed) {
-            self.inner.write_all(&bytes[..bytes.len() / 2])?;
+            self.inner.write_all_at(&bytes[..bytes.len() / 2], offset)?;
             return Err(io::ErrorKind::StorageFull.into());
         }
-        self.inner.write_all(bytes)
+        self.inner.write_all_at(bytes, offset)
     }
 
     fn sync_data(&mut self) -> io::Result<()> {

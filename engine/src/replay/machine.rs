@@ -1,7 +1,7 @@
 //! The machine that drives one workflow function along a history, and past its end.
 
 use std::any::Any;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
@@ -12,7 +12,7 @@ use crate::ids::CommandId;
 use crate::json::Json;
 use crate::replay::mismatch::{Deviation, Mismatch, compare};
 use crate::replay::trail::Trail;
-use crate::replay::{Command, Outcome, Scrutiny, Shared};
+use crate::replay::{Ahead, Command, Outcome, Scrutiny, Shared};
 use crate::state::OpenRun;
 use crate::time::Timestamp;
 use crate::workflow::{Registry, WorkflowFuture, WorkflowResult};
@@ -74,31 +74,23 @@ const OWN_WAKERS: usize = 2;
 
 impl Machine {
     /// Replays a whole history.
-    pub(crate) fn load(history: Vec<Record>, registry: &Registry, scrutiny: Scrutiny) -> Result<Self, Mismatch> {
-        let mut unmatched = 0;
-        let mut patches = BTreeSet::new();
-        for record in &history {
-            unmatched += u64::from(record.event.asked().is_some());
-            if let Event::PatchMarked { patch, .. } = &record.event {
-                patches.insert(patch.clone());
-            }
-        }
-        let mut records = history.into_iter();
-        let Some(first) = records.next() else {
+    pub(crate) fn load(history: impl Into<Ahead>, registry: &Registry, scrutiny: Scrutiny) -> Result<Self, Mismatch> {
+        let ahead = history.into();
+        let Some(first) = ahead.next() else {
             return Err(Mismatch::unsupported("the history is empty".to_owned()));
         };
-        let begin = || Self::begin(&first, unmatched, patches.clone(), registry);
+        let begin = || Self::begin(&first, ahead.clone(), registry);
         let mut machine = begin()?;
         if scrutiny == Scrutiny::Twice {
             machine.accompany(begin()?, first.seq)?;
         }
-        for record in records {
+        while let Some(record) = ahead.next() {
             machine.apply(record)?;
         }
         Ok(machine)
     }
 
-    fn begin(first: &Record, unmatched: u64, patches: BTreeSet<String>, registry: &Registry) -> Result<Self, Mismatch> {
+    fn begin(first: &Record, ahead: Ahead, registry: &Registry) -> Result<Self, Mismatch> {
         let unsupported = Mismatch::unsupported;
         let Some(state) = OpenRun::begin(first) else {
             return Err(unsupported(format!("run {}: its history does not begin with RunStarted", first.run)));
@@ -112,7 +104,7 @@ impl Machine {
                  has it"
             )));
         };
-        let shared = Arc::new(Shared::new(state.run, first.at, unmatched, patches));
+        let shared = Arc::new(Shared::new(state.run, first.at, ahead));
         let future = (entry.make)(WorkflowContext::new(shared.clone()), &state.input)
             .map_err(|e| unsupported(format!("run {}: this build can't read the input of {}: {e}", state.run, state.workflow)))?;
         let sentinel = Arc::new(Sentinel);
@@ -236,7 +228,6 @@ impl Machine {
 
     fn match_command(&mut self, command: CommandId, record: &mut Record) -> Result<(), Mismatch> {
         let mut inner = self.shared.lock();
-        inner.unmatched = inner.unmatched.saturating_sub(1);
         let found = match inner.asked.pop_front() {
             None => Err((None, "command: recorded one more than asked".to_owned())),
             Some(asked) => match compare(&record.event, &asked) {

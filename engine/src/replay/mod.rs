@@ -1,5 +1,6 @@
 //! Replay: from a history and a workflow function to the commands that come next. Pure: no clock, no disk, no tasks.
 
+mod ahead;
 mod command;
 mod machine;
 mod mismatch;
@@ -7,6 +8,7 @@ mod shared;
 mod trail;
 mod twin;
 
+pub(crate) use ahead::Ahead;
 pub(crate) use command::{Command, CommandKind, Outcome};
 pub(crate) use machine::Machine;
 pub use machine::{Step, replay, replay_with};

@@ -1,7 +1,7 @@
 //! The state that a workflow's futures share with the machine that polls them.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::panic::Location;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -11,7 +11,7 @@ use crate::ids::{CommandId, RunId};
 use crate::json::Json;
 use crate::replay::command::place;
 use crate::replay::mismatch::compare;
-use crate::replay::{Command, CommandKind, Outcome};
+use crate::replay::{Ahead, Command, CommandKind, Outcome};
 use crate::time::Timestamp;
 
 /// Shared by the context, its futures and the machine; only one of them runs at a time, so the lock is never contended.
@@ -31,10 +31,8 @@ pub(crate) struct Inner {
     early_signals: BTreeMap<String, VecDeque<Json>>,
     /// A cancellation that found nothing to end; the next wait takes it.
     pub(crate) cancel_undelivered: bool,
-    /// Command events of the history that are not matched yet; while there are some, the run is replaying.
-    pub(crate) unmatched: u64,
-    /// Patches on record in the history.
-    pub(crate) recorded_patches: BTreeSet<String>,
+    /// What of the history is not replayed yet.
+    ahead: Ahead,
     patches: BTreeMap<String, bool>,
     draws: u64,
     pub(crate) status: Option<String>,
@@ -68,7 +66,7 @@ pub(crate) enum Wait {
 }
 
 impl Shared {
-    pub(crate) fn new(run: RunId, now: Timestamp, unmatched: u64, recorded_patches: BTreeSet<String>) -> Self {
+    pub(crate) fn new(run: RunId, now: Timestamp, ahead: Ahead) -> Self {
         Self(Mutex::new(Inner {
             run,
             now,
@@ -79,8 +77,7 @@ impl Shared {
             early_decisions: BTreeMap::new(),
             early_signals: BTreeMap::new(),
             cancel_undelivered: false,
-            unmatched,
-            recorded_patches,
+            ahead,
             patches: BTreeMap::new(),
             draws: 0,
             status: None,
@@ -190,8 +187,7 @@ impl Inner {
         if let Some(known) = self.patches.get(name) {
             return *known;
         }
-        let asked = self.asked.len() as u64;
-        let new_side = self.recorded_patches.contains(name) || self.unmatched <= asked;
+        let new_side = self.ahead.allows_patch(name, self.asked.len());
         self.patches.insert(name.to_owned(), new_side);
         if new_side {
             self.mark(CommandKind::Patch { name: name.to_owned() }, site);

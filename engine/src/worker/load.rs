@@ -2,13 +2,24 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::panic::resume_unwind;
+use std::sync::mpsc::{SyncSender, sync_channel};
 
 use crate::event::{Event, ParkReason, Record};
 use crate::ids::{CommandId, RunId};
-use crate::journal::RunHead;
-use crate::replay::Machine;
+use crate::journal::{Journal, JournalError, RunHead};
+use crate::replay::{Ahead, Machine};
 use crate::state::{OpenCommand, OpenRun, Phase};
 use crate::worker::{After, Driven, Worker, WorkerError};
+
+/// From so many events on, a thread costs less than it saves.
+const LONG_HISTORY: u64 = 1_000;
+
+/// How many records a reader hands over at once.
+const PART_RECORDS: usize = 256;
+
+/// How many parts a reader may be ahead of the replay: memory stays bounded, and neither waits for the other's hiccups.
+const PARTS_UNDER_WAY: usize = 16;
 
 impl Worker {
     pub(super) fn load_runs(&mut self) -> Result<(), WorkerError> {
@@ -22,30 +33,42 @@ impl Worker {
     }
 
     fn load_run(&mut self, head: RunHead) -> Result<(), WorkerError> {
-        let run = head.run;
-        let history = self.history(head)?;
-        let Some(Event::RunStarted { cluster, .. }) = history.first().map(|record| &record.event) else {
-            return Ok(());
-        };
-        if let (Some(bound), Some(ours)) = (cluster, &self.options.cluster)
-            && bound != ours
-        {
-            self.foreign.push(run);
-            return Ok(());
-        }
+        let (run, registry, options) = (head.run, self.registry.clone(), self.options.clone());
+        let loaded = self.with_history(head, |history| {
+            let bound = history.first(bound_to)??;
+            let foreign = bound.is_some_and(|bound| options.cluster.is_some_and(|ours| ours != bound));
+            Some(if foreign { None } else { Some(Machine::load(history, &registry, options.scrutiny)) })
+        })?;
         let driven = |machine, bare| Driven { machine, bare, attempts: BTreeMap::new(), progress: BTreeMap::new() };
-        match Machine::load(history, &self.registry, self.options.scrutiny) {
-            Ok(machine) => {
+        match loaded {
+            None => {}
+            Some(None) => self.foreign.push(run),
+            Some(Some(Ok(machine))) => {
                 self.runs.insert(run, driven(Some(machine), None));
                 self.take_up(run);
             }
-            Err(mismatch) => {
+            Some(Some(Err(mismatch))) => {
                 let state = OpenRun::fold(&self.history(head)?);
                 self.runs.insert(run, driven(None, state));
                 self.park_broken(run, mismatch);
             }
         }
         Ok(())
+    }
+
+    /// Hands a run's history to its replay. A long one is read and decoded on a thread of its own, beside the replay.
+    fn with_history<T>(&mut self, head: RunHead, replay: impl FnOnce(Ahead) -> T) -> Result<T, WorkerError> {
+        if head.last_seq < LONG_HISTORY {
+            return Ok(replay(self.history(head)?.into()));
+        }
+        let journal = self.journal.as_mut();
+        let (parts, arriving) = sync_channel(PARTS_UNDER_WAY);
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(move || read_parts(journal, head.run, &parts));
+            let replayed = replay(Ahead::arriving(arriving));
+            reader.join().unwrap_or_else(|panic| resume_unwind(panic))?;
+            Ok(replayed)
+        })
     }
 
     fn history(&mut self, head: RunHead) -> Result<Vec<Record>, WorkerError> {
@@ -113,5 +136,32 @@ impl Worker {
                 Phase::RetryDue { .. } => {}
             }
         }
+    }
+}
+
+/// Reads a run's records in parts, for as long as somebody takes them.
+fn read_parts(journal: &mut dyn Journal, run: RunId, parts: &SyncSender<Vec<Record>>) -> Result<(), JournalError> {
+    let mut part = Vec::with_capacity(PART_RECORDS);
+    journal.replay(run, &mut |record| {
+        part.push(record);
+        if part.len() < PART_RECORDS {
+            return ControlFlow::Continue(());
+        }
+        match parts.send(std::mem::replace(&mut part, Vec::with_capacity(PART_RECORDS))) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        }
+    })?;
+    // A replay that failed takes nothing more.
+    let _ = parts.send(part);
+    Ok(())
+}
+
+/// The cluster that a run is bound to, if it is bound; `None` if this is no run's first record.
+#[expect(clippy::wildcard_enum_match_arm, reason = "only one event begins a run")]
+fn bound_to(first: &Record) -> Option<Option<String>> {
+    match &first.event {
+        Event::RunStarted { cluster, .. } => Some(cluster.clone()),
+        _ => None,
     }
 }

@@ -64,7 +64,7 @@ pub trait Journal: Send {
 
     /// What opening had to mend, for the operator.
     ///
-    /// The store is opened beside the first replays; this waits for it, so ask when the runs are under way.
+    /// The store is opened when it is first needed or the log grows. This needs it and waits, so ask when the runs are under way.
     fn recovery(&self) -> &[RecoveryNote];
 
     /// Flushes what is derived and gives the lock back. Dropping the journal does the same, but can't tell.

@@ -68,7 +68,10 @@ impl Follower {
     pub(super) fn run(mut self, requests: &Receiver<Request>, report: &SyncSender<Report>) {
         // What is derived gives way to the worker; on Linux this is the thread's own niceness.
         let _ = rustix::process::nice(NICENESS);
+        // The second core belongs to the first replays; the store is opened when it is asked for or the log grows.
+        let Ok(first) = requests.recv() else { return };
         let _ = report.send(self.open());
+        self.serve(first);
         let mut hurry = false;
         let (mut seen, mut changed, mut since) = (0, Instant::now(), Instant::now());
         loop {

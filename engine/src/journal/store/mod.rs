@@ -62,9 +62,9 @@ enum Request {
 }
 
 impl Store {
-    /// Starts the thread; the store is opened on it.
+    /// Starts the thread; the store is opened on it when it is first needed.
     pub(crate) fn start(dir: &Path, log_dir: PathBuf, durable: Durable, notes_per_run: usize) -> Result<Self, JournalError> {
-        let shared = Arc::new(Shared { durable: Mutex::new(durable), asleep: AtomicBool::new(false) });
+        let shared = Arc::new(Shared { durable: Mutex::new(durable), asleep: AtomicBool::new(true) });
         let (requests, queue) = sync_channel(QUEUE);
         let (report, reports) = sync_channel(1);
         let (done, when_done) = sync_channel(1);
@@ -89,6 +89,7 @@ impl Store {
     /// What opening the store found; waits for it.
     pub(crate) fn report(&self) -> &Report {
         self.report.get_or_init(|| {
+            self.try_send(Request::Wake);
             let reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
             reports.recv_timeout(PATIENCE).unwrap_or_default()
         })

@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -166,9 +167,10 @@ impl Repair {
             on.copy(&segment::path(log, last), &copy, length)?;
             on.sync(&copy)?;
         }
-        let options = JournalOptions::default();
-        let mut opened = Log::open(staged.to_owned(), options.media, options.segment_bytes)?;
-        opened.log.set_incarnation(lock::next_incarnation(&self.dir, opened.incarnation.max(self.loss.incarnation))?);
+        let JournalOptions { media, segment_bytes, .. } = JournalOptions::default();
+        let mut opened = Log::open(staged.to_owned(), Arc::clone(&media), segment_bytes)?;
+        let recorded = opened.incarnation.max(self.loss.incarnation);
+        opened.log.set_incarnation(lock::next_incarnation(&self.dir, recorded, media.as_ref())?);
         if !pauses.is_empty() {
             opened.log.append(pauses).map(Iterator::count)?;
         }

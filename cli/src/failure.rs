@@ -109,7 +109,7 @@ impl From<JournalError> for Failure {
                 Kind::Damaged,
                 "`windlass verify` shows the extent; restore a copy of the journal, or `windlass repair` without one".to_owned(),
             ),
-            JournalError::NewerFormat { .. } | JournalError::UnknownEvent { .. } => {
+            JournalError::NewerFormat { .. } | JournalError::NewerRecord { .. } | JournalError::UnknownEvent { .. } => {
                 (Kind::Damaged, "use the windlass that wrote this journal, or a newer one; nothing was changed".to_owned())
             }
             JournalError::Locked { owner } => (

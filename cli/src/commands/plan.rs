@@ -1,6 +1,7 @@
 //! `windlass plan`
 
 use std::path::PathBuf;
+use windlass_engine::journal::refuse_newer;
 
 use crate::app::App;
 use crate::clock;
@@ -29,6 +30,10 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
     let valid = words::parse_duration(&args.valid).map_err(|e| Failure::usage(e, "write it as in: --valid 7d"))?;
+    if args.out.is_some() {
+        // The key that signs the file lies beside the journal.
+        refuse_newer(&app.journal()?)?;
+    }
     let settings = clock::settings(app);
     let clock = settings.clock.clone();
     let cluster = procedure::connect(app, settings).await?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use windlass_activities::Cluster;
 use windlass_engine::control::{Request, What, record_offline};
-use windlass_engine::journal::{DiskJournal, JournalError};
+use windlass_engine::journal::{DiskJournal, JournalError, refuse_newer};
 use windlass_engine::remote::Remote;
 use windlass_engine::{Clock, Json, Registry, RunId};
 use windlass_workflows::Plan;
@@ -48,6 +48,7 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
     let dir = app.journal()?;
+    refuse_newer(&dir)?;
     let settings = clock::settings(app);
     let clock = settings.clock.clone();
     let cluster = procedure::connect(app, settings).await?;

@@ -14,9 +14,9 @@ use super::lock::{self, WorkerLock};
 use super::log::{Log, Opened};
 use super::media::{FileSystem, Media};
 use super::scan::Scanner;
-use super::segment::{self, Position};
+use super::segment::Position;
 use super::store::Store;
-use super::{Journal, JournalError, OperationalNote, RecoveryNote, RunHead};
+use super::{Journal, JournalError, OperationalNote, RecoveryNote, RunHead, refuse_newer};
 use crate::event::{NewEvent, Record};
 use crate::ids::RunId;
 use crate::time::Clock;
@@ -100,7 +100,7 @@ impl DiskJournal {
     pub fn open(dir: &Path, clock: &Arc<dyn Clock>, options: JournalOptions) -> Result<Self, JournalError> {
         let JournalOptions { segment_bytes, notes_per_run, replay_from, media } = options;
         let log_dir = dir.join("log");
-        segment::refuse_newer(&log_dir)?;
+        refuse_newer(dir)?;
         create_directories(dir, &log_dir, media.as_ref())?;
         let lock = WorkerLock::take(dir, clock.now())?;
         let Opened { mut log, heads: tail, incarnation: last_recorded, cut } =

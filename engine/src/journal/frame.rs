@@ -62,11 +62,11 @@ impl FrameHeader {
         Ok(())
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, String> {
-        let layout: Layout = codec::decode(bytes).map_err(|e| e.to_string())?;
+    fn decode(bytes: &[u8]) -> Result<Self, Checked> {
+        let layout: Layout = codec::decode(bytes).map_err(|e| Checked::Bad(e.to_string()))?;
         let ((length, _, global), (run, seq, at), (commit, incarnation, flags, codec, reserved), prev) = layout;
         if flags & !(LAST_OF_COMMIT | ENDS_RUN) != 0 || codec != CODEC_JSON || reserved != 0 {
-            return Err(format!("flags {flags}, codec {codec} and reserved {reserved}, which this format does not have"));
+            return Err(Checked::Newer { global, detail: format!("flags {flags}, codec {codec} and reserved {reserved}") });
         }
         Ok(Self {
             length,
@@ -91,6 +91,13 @@ pub(crate) enum Checked {
     Short(usize),
     /// Not a record.
     Bad(String),
+    /// A whole record with its checksum, of a kind that only a newer windlass writes.
+    Newer {
+        /// Its number.
+        global: u64,
+        /// What is new about it.
+        detail: String,
+    },
 }
 
 /// Looks for a record at the beginning of `bytes`.
@@ -110,7 +117,7 @@ pub(crate) fn check(bytes: &[u8]) -> Checked {
     }
     match FrameHeader::decode(header) {
         Ok(header) => Checked::Whole(header),
-        Err(detail) => Checked::Bad(detail),
+        Err(other) => other,
     }
 }
 
@@ -131,6 +138,12 @@ pub(crate) fn glimpse(bytes: &[u8]) -> Option<Glimpse> {
 /// BLAKE3 of a whole record.
 pub(crate) fn hash(frame: &[u8]) -> RecordHash {
     *blake3::hash(frame).as_bytes()
+}
+
+/// The name of the event that a whole frame holds, as it stands there; two events of one kind have the same.
+pub(crate) fn kind(frame: &[u8]) -> &[u8] {
+    let payload = frame.get(FRAME_HEADER_BYTES..).unwrap_or_default();
+    payload.split(|byte| *byte == b'"').nth(1).unwrap_or_default()
 }
 
 /// Why a payload is not an event.

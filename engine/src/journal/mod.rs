@@ -7,6 +7,7 @@ mod lock;
 mod log;
 mod media;
 mod memory;
+mod newer;
 mod reader;
 mod repair;
 mod salvage;
@@ -19,6 +20,7 @@ pub use disk::{DiskJournal, JournalOptions, ReplaySource};
 pub use frame::MAX_PAYLOAD_BYTES;
 pub use media::{FileSystem, Media, MediaFile};
 pub use memory::MemoryJournal;
+pub use newer::refuse_newer;
 pub use reader::{JournalReader, ReadableRuns, Records};
 pub use repair::{Examined, Loss, Repair, Repaired, RunLoss, examine};
 pub use segment::Position;
@@ -155,6 +157,14 @@ pub enum JournalError {
         found: u32,
         /// This build's.
         known: u32,
+    },
+    /// A record of a kind that this build does not know; nothing is damaged.
+    #[error("record {record} has {detail}, which this windlass does not know; a newer one wrote it")]
+    NewerRecord {
+        /// Where it stands.
+        record: u64,
+        /// What is new about it.
+        detail: String,
     },
     /// An event that this build does not know; nothing is damaged.
     #[error("record {record} is an event {name:?}, which this windlass does not know; a newer one wrote it")]

@@ -59,7 +59,7 @@ impl<'a> Search<'a> {
             match frame::check(&self.buffer[self.at..self.read]) {
                 Checked::Whole(header) => return Ok(Some(header)),
                 Checked::Short(need) if self.have(need)? => {}
-                Checked::Short(_) | Checked::Bad(_) => return Ok(None),
+                Checked::Short(_) | Checked::Bad(_) | Checked::Newer { .. } => return Ok(None),
             }
         }
     }

@@ -270,6 +270,7 @@ impl Scanner {
             let need = match frame::check(bytes) {
                 Checked::Whole(header) => return Ok(Next::Whole(header)),
                 Checked::Bad(detail) => return Ok(Next::Bad(detail)),
+                Checked::Newer { global, detail } => return Err(JournalError::NewerRecord { record: global, detail }),
                 Checked::Short(need) => need,
             };
             if self.fill(need)? {

@@ -366,6 +366,6 @@ fn check_all(db: &Db, heads: &Heads, records: u64) -> Result<(), Damaged> {
 fn is_event(bytes: &[u8], run: RunId, seq: u64) -> bool {
     match frame::check(bytes) {
         Checked::Whole(header) => header.run == run && header.seq == seq && header.frame_bytes() == bytes.len(),
-        Checked::Short(_) | Checked::Bad(_) => false,
+        Checked::Short(_) | Checked::Bad(_) | Checked::Newer { .. } => false,
     }
 }

@@ -196,6 +196,6 @@ fn decode(run: RunId, seq: u64, bytes: &[u8]) -> Option<Record> {
         Checked::Whole(header) if header.run == run && header.seq == seq && header.frame_bytes() == bytes.len() => {
             frame::record(&header, bytes).ok()
         }
-        Checked::Whole(_) | Checked::Short(_) | Checked::Bad(_) => None,
+        Checked::Whole(_) | Checked::Short(_) | Checked::Bad(_) | Checked::Newer { .. } => None,
     }
 }

@@ -56,7 +56,11 @@ pub enum Ending {
 impl Stage {
     /// Sets the stage.
     pub fn new(workflow: &'static str, shape: ClusterShape, scenario: Scenario) -> Self {
-        let epoch = epoch();
+        Self::beginning_at(epoch(), workflow, shape, scenario)
+    }
+
+    /// As [`Stage::new`], at another time.
+    pub fn beginning_at(epoch: DateTime<Utc>, workflow: &'static str, shape: ClusterShape, scenario: Scenario) -> Self {
         let sim = Sim::start(shape, scenario, SimClock::new(epoch, 1.0)).expect("the shape can be built");
         let clock: Arc<dyn Clock> = Arc::new(SimulatedTime(sim.clock().clone()));
         let run = RunId::new(Timestamp::from(epoch), [7; 10]);
@@ -101,7 +105,7 @@ impl Stage {
     pub fn creation(&self, input: &Value, approvals: &[String]) -> anyhow::Result<Request> {
         Ok(self.request(What::Start {
             workflow: self.workflow.to_owned(),
-            revision: 1,
+            revision: windlass_workflows::CATALOGUE.iter().find(|known| known.0 == self.workflow).map_or(1, |known| known.1),
             build: "test".to_owned(),
             input: Json::of(input)?,
             cluster: None,

@@ -85,6 +85,7 @@ fn arguments(command: &str) -> (Vec<String>, bool) {
     let run = id(2).to_string();
     let (words, reads): (&[&str], bool) = match command {
         "list" | "check" | "verify" | "resume" => (&[], true),
+        "repair" => (&["--yes"], true),
         "status" | "history" | "explain" | "export" | "cancel" | "unpause" => (&[&run], true),
         "approve" | "reject" => (&[&run, "release-pool-worker"], true),
         "pause" => (&[&run, "--reason", "why"], true),

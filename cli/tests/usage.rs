@@ -27,6 +27,7 @@ fn the_help_is_a_contract() {
         "mark-done",
         "set-timeout",
         "note",
+        "check",
         "verify",
         "repair",
         "export",

@@ -170,6 +170,11 @@ impl Registry {
         self.workflows.get(workflow).map(|entry| entry.revision)
     }
 
+    /// Whether this binary has an activity.
+    pub fn has_activity(&self, name: &str) -> bool {
+        self.activities.contains_key(name)
+    }
+
     pub(crate) fn find_workflow(&self, name: &str) -> Option<&WorkflowEntry> {
         self.workflows.get(name)
     }

@@ -2,6 +2,7 @@
 
 mod approve;
 mod cancel;
+mod check;
 mod explain;
 mod export;
 mod history;
@@ -72,6 +73,8 @@ pub(crate) enum Command {
     SetTimeout(set_timeout::Args),
     /// Write something into the logbook of a run
     Note(note::Args),
+    /// Replay every open run against this binary; change nothing
+    Check(check::Args),
     /// Check every record of the journal
     Verify(verify::Args),
     /// Keep what is good of a damaged journal, and move the rest aside
@@ -109,6 +112,7 @@ impl Command {
             Self::MarkDone(args) => mark_done::run(app, args).await,
             Self::SetTimeout(args) => set_timeout::run(app, args).await,
             Self::Note(args) => note::run(app, args).await,
+            Self::Check(args) => check::run(app, &args),
             Self::Verify(args) => verify::run(app, &args),
             Self::Repair(args) => repair::run(app, &args).await,
             Self::Export(args) => export::run(app, &args),

@@ -5,6 +5,7 @@ use windlass_engine::journal::LockOwner;
 use windlass_engine::view::RunStatus;
 use windlass_engine::{OpenCommand, OpenRun, ParkReason, Timestamp};
 
+use crate::render::columns::columns;
 use crate::words;
 
 /// A run for programs; a public contract.
@@ -59,14 +60,7 @@ const STEP_WIDTH: usize = 60;
 pub(crate) fn table(runs: &[OpenRun], worker: Option<&LockOwner>, width: Option<usize>) -> String {
     let header = ["RUN", "WORKFLOW", "STATE", "STARTED", "DRIVEN BY", "STEP"].map(str::to_owned);
     let rows: Vec<[String; 6]> = std::iter::once(header).chain(runs.iter().map(|run| cells(run, worker))).collect();
-    let widths: [usize; 6] =
-        std::array::from_fn(|column| rows.iter().map(|row| console::measure_text_width(&row[column])).max().unwrap_or(0));
-    let line = |row: &[String; 6]| {
-        let cells = row.iter().zip(widths).map(|(cell, width)| console::pad_str(cell, width, console::Alignment::Left, None));
-        let line = cells.collect::<Vec<_>>().join("  ");
-        console::truncate_str(line.trim_end(), width.unwrap_or(usize::MAX), "…").into_owned() + "\n"
-    };
-    rows.iter().map(line).collect()
+    columns(&rows, width)
 }
 
 fn cells(run: &OpenRun, worker: Option<&LockOwner>) -> [String; 6] {

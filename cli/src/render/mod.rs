@@ -1,6 +1,8 @@
 //! How runs are shown: for people as a logbook and tables, for programs as JSON.
 
 pub(crate) mod calendar;
+pub(crate) mod check;
+pub(crate) mod columns;
 pub(crate) mod comparison;
 pub(crate) mod explain;
 pub(crate) mod history;

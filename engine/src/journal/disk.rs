@@ -14,7 +14,7 @@ use super::lock::{self, WorkerLock};
 use super::log::{Log, Opened};
 use super::media::{FileSystem, Media};
 use super::scan::Scanner;
-use super::segment::Position;
+use super::segment::{self, Position};
 use super::store::Store;
 use super::{Journal, JournalError, OperationalNote, RecoveryNote, RunHead, refuse_newer};
 use crate::event::{NewEvent, Record};

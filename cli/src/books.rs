@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use windlass_engine::journal::{JournalError, JournalReader, LockOwner, Records};
 use windlass_engine::remote::Remote;
 use windlass_engine::view::RunView;
-use windlass_engine::{OpenRun, Record, RunId};
+use windlass_engine::{OpenRun, Record, RunId, Timestamp};
 
 use crate::failure::Failure;
 
@@ -73,6 +73,16 @@ impl Books {
         }
     }
 
+    /// How many records there are behind one, and when the first of them was recorded; as far as the journal is readable.
+    pub(crate) fn beyond(&self, global: u64) -> (u64, Option<Timestamp>) {
+        let last: u64 = self.reader.runs().runs.iter().map(|head| head.last_seq).sum();
+        if last <= global {
+            return (0, None);
+        }
+        let first = self.reader.records().map_while(Result::ok).find(|record| record.global > global);
+        (last - global, first.map(|record| record.at))
+    }
+
     /// The records of one run.
     pub(crate) fn records_of(&self, run: RunId) -> Records {
         self.reader.records_of(run)
@@ -92,11 +102,7 @@ impl Books {
         }
         let readable = self.reader.runs();
         let all = readable.runs.iter().map(|head| head.run);
-        let fits = |run: &RunId| {
-            let id = run.to_string();
-            id.starts_with(&part) || id.ends_with(&part)
-        };
-        let found: Vec<RunId> = all.filter(fits).collect();
+        let found: Vec<RunId> = all.filter(|run| fits(*run, &part)).collect();
         match (found.as_slice(), readable.damage) {
             ([run], _) => Ok(*run),
             ([], Some(damage)) => Err(damage.into()),
@@ -121,6 +127,12 @@ pub(crate) async fn worker_of(dir: &Path) -> Option<LockOwner> {
     Remote::connect(dir).await.ok()?;
     let text = std::fs::read_to_string(dir.join("worker.lock")).ok()?;
     serde_json::from_str(&text).ok()
+}
+
+/// Whether a text is the beginning or the end of a run's id.
+pub(crate) fn fits(run: RunId, part: &str) -> bool {
+    let id = run.to_string();
+    id.starts_with(part) || id.ends_with(part)
 }
 
 fn fold_into(runs: &mut BTreeMap<RunId, OpenRun>, record: &Record) {

@@ -16,6 +16,7 @@ use crate::app::App;
 use crate::clock;
 use crate::failure::{Exit, Failure, Kind, Outcome};
 use crate::live::{Ending, Feed, Stage, Teller};
+use crate::mirror::Mirror;
 use crate::render::logbook;
 use crate::tell;
 use crate::ui::Ui;
@@ -36,6 +37,8 @@ pub(crate) struct Drive<'a> {
     pub(crate) jumping: bool,
     /// Whether every gate is approved after a while, as if a patient person sat there.
     pub(crate) stand_in: bool,
+    /// The second place for the records.
+    pub(crate) mirror: Option<Mirror>,
 }
 
 /// What became of it.
@@ -66,6 +69,7 @@ impl Drive<'_> {
             only: self.only,
             epoch: None,
             scrutiny: Scrutiny::default(),
+            barrier: self.mirror.as_ref().and_then(Mirror::barrier),
             hook: None,
         };
         let mut stage = Stage::new(&self.app.ui, &self.dir, self.clock.clone(), self.only);
@@ -86,6 +90,9 @@ impl Drive<'_> {
             (ending, Some(report)) => (ending, report),
             (ending, None) => (ending, working.await.map_err(|e| broke_down(&e))?),
         };
+        if let Some(mirror) = self.mirror {
+            mirror.finish(self.app).await;
+        }
         let report = report.map_err(|windlass_engine::WorkerError::Journal(error)| error)?;
         Ok(Driven { ending, report })
     }

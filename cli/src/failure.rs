@@ -16,7 +16,7 @@ pub(crate) enum Kind {
     NeedsPerson,
     /// There is no such thing.
     NotFound,
-    /// Another worker holds the journal.
+    /// Another worker holds the journal or the cluster.
     Busy,
     /// The journal is damaged.
     Damaged,
@@ -108,6 +108,13 @@ impl From<JournalError> for Failure {
             JournalError::Corrupt { .. } => (
                 Kind::Damaged,
                 "`windlass verify` shows the extent; restore a copy of the journal, or `windlass repair` without one".to_owned(),
+            ),
+            JournalError::BadIdentity { path } => (
+                Kind::Damaged,
+                format!(
+                    "put {} back from a copy; removed, the journal gets another name, and runs that it adopted are another's",
+                    path.display()
+                ),
             ),
             JournalError::NewerFormat { .. } | JournalError::NewerRecord { .. } | JournalError::UnknownEvent { .. } => {
                 (Kind::Damaged, "use the windlass that wrote this journal, or a newer one; nothing was changed".to_owned())

@@ -8,6 +8,7 @@ mod commands;
 mod drive;
 mod failure;
 mod live;
+mod mirror;
 mod plan_file;
 mod procedure;
 mod render;

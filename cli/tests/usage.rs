@@ -13,6 +13,7 @@ fn the_help_is_a_contract() {
         "plan",
         "start",
         "resume",
+        "adopt",
         "list",
         "status",
         "history",

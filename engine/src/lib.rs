@@ -14,6 +14,7 @@ pub mod foresee;
 mod ids;
 pub mod journal;
 mod json;
+pub mod mirror;
 pub mod remote;
 mod replay;
 mod retry;

@@ -1,5 +1,6 @@
 //! The commands, one per file. Each has its arguments, whose comments are the help, and one function that carries it out.
 
+mod adopt;
 mod approve;
 mod cancel;
 mod check;
@@ -45,6 +46,8 @@ pub(crate) enum Command {
     Start(start::Args),
     /// Drive open runs from where they are
     Resume(resume::Args),
+    /// Take over the runs of a lost machine from its mirror, and drive them on
+    Adopt(adopt::Args),
     /// List the runs
     List(list::Args),
     /// Show where a run stands and what it waits for
@@ -98,6 +101,7 @@ impl Command {
             Self::Preflight(args) => preflight::run(app, &args).await,
             Self::Start(args) => start::run(app, &args).await,
             Self::Resume(args) => resume::run(app, &args).await,
+            Self::Adopt(args) => adopt::run(app, &args).await,
             Self::List(args) => list::run(app, &args).await,
             Self::Status(args) => status::run(app, &args).await,
             Self::History(args) => history::run(app, &args).await,

@@ -104,6 +104,7 @@ async fn rehearse(
         only: Some(run),
         jumping: args.speed.is_none(),
         stand_in: !args.ask,
+        mirror: None,
     }
     .run()
     .await

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use windlass_activities::windows::FindWindow;
 use windlass_engine::control::{What, record_offline};
-use windlass_engine::journal::{DiskJournal, JournalError};
+use windlass_engine::journal::{DiskJournal, Journal as _, JournalError};
 use windlass_engine::view::{RunView, StepKind};
 use windlass_engine::{Activity as _, Clock, Json, OpenCommand, OpenRun, Registry, RunId};
 use windlass_workflows::Plan;
@@ -15,6 +15,7 @@ use crate::books::{Books, worker_of};
 use crate::clock;
 use crate::drive::{Drive, conclude};
 use crate::failure::{Exit, Failure, Kind, Outcome};
+use crate::mirror::{self, MirrorArgs};
 use crate::procedure::{self, plan_in};
 use crate::tell;
 
@@ -34,6 +35,8 @@ pub(crate) struct Args {
     /// Why, for the record
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
+    #[command(flatten)]
+    mirror: MirrorArgs,
 }
 
 pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
@@ -68,6 +71,7 @@ pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
     let cluster = procedure::connect(app, settings).await?;
     let ours = refuse_foreign(app, open, only, &cluster)?;
     let mut journal = tell::open(&dir, &clock)?;
+    let mirror = mirror::attach(app, &dir, &mut journal, &args.mirror, &clock).await?;
     let mut driven_runs = 0;
     for run in &ours {
         if let Some(failure) = paused(run) {
@@ -85,11 +89,16 @@ pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
         prepare(&mut journal, &books, run, args, &clock)?;
     }
     if driven_runs == 0 {
+        Box::new(journal).close()?;
+        if let Some(mirror) = mirror {
+            mirror.finish(app).await;
+        }
         return Ok(conclude(app, &ours, crate::live::Ending::Settled));
     }
     let registry = windlass_workflows::register(Registry::new(), &cluster);
     let cluster = cluster.id().to_string();
-    let driven = Drive { app, dir, journal, registry, clock, cluster, only, jumping: false, stand_in: false }.run().await?;
+    let driven =
+        Drive { app, dir, journal, registry, clock, cluster, only, jumping: false, stand_in: false, mirror }.run().await?;
     Ok(conclude(app, &driven.report.runs, driven.ending))
 }
 

@@ -15,6 +15,7 @@ use crate::app::App;
 use crate::clock;
 use crate::drive::{Drive, follow};
 use crate::failure::{Exit, Failure, Kind, Outcome};
+use crate::mirror::{self, MirrorArgs};
 use crate::plan_file::{PlanFile, SigningKey};
 use crate::procedure::{self, Input, PLAN_SIGNAL, Prepared, Procedure};
 use crate::render;
@@ -44,6 +45,8 @@ pub(crate) struct Args {
     /// Why, for the record
     #[arg(long, value_name = "TEXT", global = true)]
     reason: Option<String>,
+    #[command(flatten)]
+    mirror: MirrorArgs,
 }
 
 pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
@@ -75,21 +78,33 @@ pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
     let told = told_plan(&prepared.plan, &shown, args.reason.clone())?;
     let requests = requests(run, args, &cluster, &prepared, (approvals, told));
     if Remote::connect(&dir).await.is_ok() {
+        refuse_mirror(args)?;
         return hand_over(app, &dir, run, requests).await;
     }
-    let journal = match tell::open(&dir, &clock) {
+    let mut journal = match tell::open(&dir, &clock) {
         // A worker that took the lock in this very moment will listen soon.
         Err(JournalError::Locked { .. }) => return hand_over(app, &dir, run, requests).await,
         other => other?,
     };
+    let mirror = mirror::attach(app, &dir, &mut journal, &args.mirror, &clock).await?;
     let journal = create(journal, requests, &clock)?;
     app.ui.talk(&format!("run {run}"));
     let registry = windlass_workflows::register(Registry::new(), &cluster);
     let cluster = cluster.id().to_string();
-    let driven =
-        Drive { app, dir: dir.clone(), journal, registry, clock, cluster, only: Some(run), jumping: false, stand_in: false }
-            .run()
-            .await?;
+    let driven = Drive {
+        app,
+        dir: dir.clone(),
+        journal,
+        registry,
+        clock,
+        cluster,
+        only: Some(run),
+        jumping: false,
+        stand_in: false,
+        mirror,
+    }
+    .run()
+    .await?;
     if app.ui.format != crate::ui::Format::Table {
         crate::commands::status::print(app, &run.to_string()).await?;
     }
@@ -196,6 +211,19 @@ fn drifted(args: &Args, drift: &[String], plan: &Plan) -> Failure {
     let changes = if drift.len() == 1 { "1 thing".to_owned() } else { format!("{} things", drift.len()) };
     let message = format!("{changes} changed since {file} was made; they are listed above");
     Failure::new(Kind::NeedsPerson, message, format!("approve the new plan with --digest {}, or plan again", plan.digest))
+}
+
+/// A mirror is the worker's; a run that is handed over gets the one that there is.
+fn refuse_mirror(args: &Args) -> Result<(), Failure> {
+    if args.mirror.any() {
+        let message = "another worker holds the journal, and a mirror is named when a worker starts";
+        return Err(Failure::new(
+            Kind::Busy,
+            message,
+            "leave --mirror out; or stop that worker, then `windlass resume --mirror DIR`",
+        ));
+    }
+    Ok(())
 }
 
 /// Another worker holds the journal: it gets the run, and is followed.

@@ -11,6 +11,7 @@ use crate::books::{Books, LATEST, ReadRun};
 use crate::clock;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::procedure;
+use crate::render::mirror::MirrorStanding;
 use crate::render::status::Standing;
 use crate::ui::Format;
 
@@ -43,6 +44,7 @@ pub(crate) struct Found {
     worker: Option<LockOwner>,
     progress: Vec<Progress>,
     registry: Registry,
+    mirror: Option<MirrorStanding>,
     now: Timestamp,
 }
 
@@ -54,7 +56,8 @@ impl Found {
         let read = books.run(run)?;
         let worker = books.worker().await;
         let progress = if worker.is_some() { progress_of(&books.dir, run).await } else { Vec::new() };
-        Ok(Self { read, worker, progress, registry: procedure::catalogue(), now: clock::settings(app).clock.now() })
+        let (registry, mirror) = (procedure::catalogue(), MirrorStanding::look(&books)?);
+        Ok(Self { read, worker, progress, registry, mirror, now: clock::settings(app).clock.now() })
     }
 
     /// What is drawn.
@@ -64,6 +67,7 @@ impl Found {
             worker: self.worker.as_ref(),
             progress: &self.progress,
             registry: &self.registry,
+            mirror: self.mirror.as_ref(),
             now: self.now,
         }
     }

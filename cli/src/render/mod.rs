@@ -8,6 +8,7 @@ pub(crate) mod explain;
 pub(crate) mod history;
 pub(crate) mod list;
 pub(crate) mod logbook;
+pub(crate) mod mirror;
 pub(crate) mod options;
 pub(crate) mod parked;
 pub(crate) mod plan;

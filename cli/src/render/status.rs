@@ -9,6 +9,7 @@ use windlass_engine::{Progress, Registry, RunEnd, Timestamp};
 use windlass_workflows::WINDOW_SIGNAL;
 
 use crate::render::list::{Row, ago};
+use crate::render::mirror::MirrorStanding;
 use crate::render::schedule::Schedule;
 use crate::render::{logbook, options, parked};
 use crate::ui::Ui;
@@ -22,6 +23,8 @@ pub(crate) struct Standing<'a> {
     pub(crate) progress: &'a [Progress],
     /// What this binary knows of activities.
     pub(crate) registry: &'a Registry,
+    /// The second place for the records, if there is one.
+    pub(crate) mirror: Option<&'a MirrorStanding>,
     pub(crate) now: Timestamp,
 }
 
@@ -38,6 +41,8 @@ pub(crate) struct Object {
     windows: Vec<Value>,
     deadlines: Vec<Value>,
     held: Vec<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mirror: Option<Value>,
     parked: Option<String>,
     error: Option<String>,
     output: Option<Value>,
@@ -75,6 +80,7 @@ impl Standing<'_> {
             windows: schedule.window_objects(self.now),
             deadlines: schedule.deadline_objects(self.now),
             held: view.state.held.iter().map(held).collect(),
+            mirror: self.mirror.map(MirrorStanding::object),
             parked: logbook::standstill(&view.state),
             error,
             output,
@@ -160,6 +166,9 @@ impl Standing<'_> {
         } else {
             rows.push(("running for", words::duration(self.now.since(state.started_at))));
             rows.push(("driven by", self.driver()));
+        }
+        if let Some(mirror) = self.mirror {
+            rows.push(("mirror", mirror.text(self.now)));
         }
         let done = self.view.steps_done();
         let open = self.view.steps.len() - done;

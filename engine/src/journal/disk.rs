@@ -9,14 +9,17 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
 use super::heads::{Head, Heads};
+use super::identity::JournalId;
 use super::lock::{self, WorkerLock};
-use super::log::{Log, Opened};
+use super::log::{Durable, Log, Opened};
 use super::media::{FileSystem, Media};
 use super::scan::Scanner;
 use super::segment::{self, Position};
 use super::store::Store;
-use super::{Journal, JournalError, OperationalNote, RecoveryNote, RunHead, refuse_newer};
+use super::{Journal, JournalError, LogTail, OperationalNote, RecoveryNote, RunHead, refuse_newer};
 use crate::event::{NewEvent, Record};
 use crate::ids::RunId;
 use crate::time::Clock;
@@ -39,9 +42,12 @@ pub struct DiskJournal {
     log: Log,
     heads: Heads,
     store: Store,
+    /// Who follows the log, once there is somebody.
+    tail: Option<watch::Sender<Durable>>,
     cut: Option<RecoveryNote>,
     recovery: std::sync::OnceLock<Vec<RecoveryNote>>,
     incarnation: u32,
+    id: JournalId,
     replay_from: ReplaySource,
     /// The next free places of the runs in the commit at hand.
     staged: HashMap<RunId, u64>,
@@ -103,6 +109,7 @@ impl DiskJournal {
         refuse_newer(dir)?;
         create_directories(dir, &log_dir, media.as_ref())?;
         let lock = WorkerLock::take(dir, clock.now())?;
+        let id = JournalId::ensure(dir)?;
         let Opened { mut log, heads: tail, incarnation: last_recorded, cut } =
             Log::open(log_dir.clone(), Arc::clone(&media), segment_bytes)?;
         let incarnation = lock::next_incarnation(dir, last_recorded, media.as_ref())?;
@@ -114,13 +121,27 @@ impl DiskJournal {
             log,
             heads,
             store,
+            tail: None,
             cut,
             recovery: std::sync::OnceLock::new(),
             incarnation,
+            id,
             replay_from,
             staged: HashMap::new(),
             _lock: lock,
         })
+    }
+
+    /// The journal's name, the same for as long as it exists.
+    pub fn id(&self) -> JournalId {
+        self.id
+    }
+
+    /// Follows the log from its first record on, as it grows, until the journal is closed.
+    pub fn tail(&mut self) -> LogTail {
+        let durable = self.log.durable();
+        let tail = self.tail.get_or_insert_with(|| watch::Sender::new(durable));
+        LogTail::new(self.log_dir.clone(), tail.subscribe())
     }
 
     fn refuse_conflicts(&mut self, events: &[NewEvent]) -> Result<(), JournalError> {
@@ -177,6 +198,9 @@ impl Journal for DiskJournal {
             self.heads.advance(event, global, at);
         }
         self.store.follow(self.log.durable());
+        if let Some(tail) = &self.tail {
+            tail.send_replace(self.log.durable());
+        }
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 mod disk;
 mod frame;
 mod heads;
+mod identity;
 mod lock;
 mod log;
 mod media;
@@ -14,17 +15,24 @@ mod salvage;
 mod scan;
 mod segment;
 mod store;
+mod tail;
 mod verify;
 
 pub use disk::{DiskJournal, JournalOptions, ReplaySource};
 pub use frame::MAX_PAYLOAD_BYTES;
+pub use identity::JournalId;
 pub use media::{FileSystem, Media, MediaFile};
 pub use memory::MemoryJournal;
 pub use newer::refuse_newer;
 pub use reader::{JournalReader, ReadableRuns, Records};
 pub use repair::{Examined, Loss, Repair, Repaired, RunLoss, examine};
 pub use segment::Position;
+pub use tail::LogTail;
 pub use verify::{Damage, VerifyReport, verify};
+
+pub(crate) use lock::WorkerLock;
+pub(crate) use log::{Durable, Log};
+pub(crate) use scan::Scanner;
 
 use std::path::{Path, PathBuf};
 
@@ -205,6 +213,12 @@ pub enum JournalError {
     Locked {
         /// Who.
         owner: LockOwner,
+    },
+    /// The file that holds the journal's name holds something else.
+    #[error("{path} is not a journal's name")]
+    BadIdentity {
+        /// The file.
+        path: PathBuf,
     },
     /// There is no journal there.
     #[error("there is no journal at {path}")]

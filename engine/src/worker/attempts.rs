@@ -23,6 +23,7 @@ impl Worker {
     /// Begins the attempt that is on record.
     pub(super) fn start_attempt(&mut self, run: RunId, command: CommandId) {
         let Some((entry, info, input)) = self.find_attempt(run, command) else { return };
+        self.forget_progress(run, command);
         let setting = self.setting(info.attempt);
         let (sender, number, hook) = (self.sender.clone(), info.attempt.number, self.options.hook.clone());
         let attempt = async move {

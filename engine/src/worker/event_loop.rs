@@ -6,6 +6,8 @@ use crate::event::{Event, NewEvent, ParkReason, Record};
 use crate::ids::{CommandId, RunId};
 use crate::replay::{Command, CommandKind, Mismatch};
 use crate::state::OpenCommand;
+use crate::time::{Clock, Timestamp};
+use crate::worker::barrier;
 use crate::worker::deadlines::Due;
 use crate::worker::{After, Message, Until, Update, Worker, WorkerError, WorkerReport};
 use crate::workflow::{WorkflowError, WorkflowResult};
@@ -35,13 +37,13 @@ impl Worker {
 
     /// Waits for something to happen, then takes in everything that has.
     async fn wait(&mut self) {
-        let first = match self.deadlines.next() {
-            None => self.mailbox.recv().await,
-            Some(at) => tokio::select! {
-                biased;
-                message = self.mailbox.recv() => message,
-                () = self.clock.sleep_until(at) => None,
-            },
+        let due = self.deadlines.next();
+        let held_back = !self.after.is_empty();
+        let first = tokio::select! {
+            biased;
+            message = self.mailbox.recv() => message,
+            () = due_at(self.clock.as_ref(), due) => None,
+            () = barrier::moved(self.options.barrier.as_mut().filter(|_| held_back)) => None,
         };
         self.now = self.clock.now();
         if let Some(message) = first {
@@ -87,12 +89,16 @@ impl Worker {
     /// Makes this turn's events durable, then does what waited for that.
     pub(super) fn flush(&mut self) -> Result<(), WorkerError> {
         // Acting may need another event on record first (an activity that this build does not have parks its run).
-        while !self.batch.is_empty() || !self.after.is_empty() {
+        while !self.batch.is_empty() || self.after.iter().any(|after| !self.is_held_back(after)) {
             if !self.batch.is_empty() {
                 self.journal.append(&self.batch)?;
                 self.announce();
             }
             for after in std::mem::take(&mut self.after) {
+                if self.is_held_back(&after) {
+                    self.after.push(after);
+                    continue;
+                }
                 match after {
                     After::Attempt { run, command } => self.start_attempt(run, command),
                     After::Probe { run, command } => self.start_probe(run, command),
@@ -103,6 +109,7 @@ impl Worker {
                 }
             }
         }
+        self.say_held_back();
         Ok(())
     }
 
@@ -289,5 +296,13 @@ impl Worker {
             Until::Ended => quiet && self.runs.values().all(ended),
             Until::Settled => quiet && self.runs.values().all(settled),
         }
+    }
+}
+
+/// Waits until something is due; for ever if nothing is.
+async fn due_at(clock: &dyn Clock, at: Option<Timestamp>) {
+    match at {
+        Some(at) => clock.sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }

@@ -3,6 +3,7 @@
 //! In each turn it takes what has arrived, turns it into events, commits them with one sync, and only then acts.
 
 mod attempts;
+mod barrier;
 mod deadlines;
 mod event_loop;
 mod hook;
@@ -22,6 +23,7 @@ use crate::control::{Refusal, Request};
 use crate::event::{NewEvent, Record};
 use crate::ids::{CommandId, RunId};
 use crate::journal::{Journal, JournalError};
+use crate::mirror::Barrier;
 use crate::replay::{Machine, Scrutiny};
 use crate::state::OpenRun;
 use crate::time::{Clock, Timestamp};
@@ -45,6 +47,8 @@ pub struct WorkerOptions {
     pub epoch: Option<u64>,
     /// How closely a workflow is watched for asking differently when replayed.
     pub scrutiny: Scrutiny,
+    /// What must hold before anything is changed outside.
+    pub barrier: Option<Barrier>,
     /// Stands between the worker and each attempt, for tests.
     pub hook: Option<Arc<dyn AttemptHook>>,
 }
@@ -52,8 +56,17 @@ pub struct WorkerOptions {
 impl Default for WorkerOptions {
     fn default() -> Self {
         let build = env!("CARGO_PKG_VERSION").to_owned();
-        let (host, scrutiny) = ("localhost".to_owned(), Scrutiny::default());
-        Self { build, host, until: Until::Settled, cluster: None, only: None, epoch: None, scrutiny, hook: None }
+        Self {
+            build,
+            host: "localhost".to_owned(),
+            until: Until::Settled,
+            cluster: None,
+            only: None,
+            epoch: None,
+            scrutiny: Scrutiny::default(),
+            barrier: None,
+            hook: None,
+        }
     }
 }
 

@@ -166,7 +166,7 @@ impl Worker {
             .is_some_and(|running| running.number == number && running.probing == probing)
     }
 
-    fn forget_progress(&mut self, run: RunId, command: CommandId) {
+    pub(super) fn forget_progress(&mut self, run: RunId, command: CommandId) {
         if let Some(driven) = self.runs.get_mut(&run) {
             driven.progress.remove(&command);
         }

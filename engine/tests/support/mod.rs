@@ -236,7 +236,12 @@ impl Bench {
         Worker::new(Box::new(journal), self.registry.clone(), self.clock.clone(), options)
     }
 
-    fn start_request(&self, workflow: &str, number: u8) -> Request {
+    /// A worker on another journal, set up otherwise.
+    pub fn worker_on(&self, journal: Box<dyn Journal>, options: WorkerOptions) -> Worker {
+        Worker::new(journal, self.registry.clone(), self.clock.clone(), options)
+    }
+
+    pub fn start_request(&self, workflow: &str, number: u8) -> Request {
         let what = What::Start {
             workflow: workflow.to_owned(),
             revision: 1,

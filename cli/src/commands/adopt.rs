@@ -1,0 +1,229 @@
+//! `windlass adopt`
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use windlass_activities::Cluster;
+use windlass_engine::archive::{ImportError, import_run};
+use windlass_engine::journal::{DiskJournal, Journal as _};
+use windlass_engine::mirror::{Adoptable, MirrorError, adoptable, read_directory};
+use windlass_engine::{Clock, Event, NewEvent, OpenRun, Record, Registry, RunId};
+
+use crate::app::App;
+use crate::books::fits;
+use crate::clock;
+use crate::drive::{Drive, conclude};
+use crate::failure::{Exit, Failure, Kind, Outcome};
+use crate::mirror::{self, MirrorArgs};
+use crate::procedure;
+use crate::render::list::{ago, step};
+use crate::tell;
+use crate::words;
+
+/// Take over the open runs of a machine that is lost, from the mirror of its journal, and drive them on.
+///
+/// A mirror that was required has every intent, so the runs go on at once. Any other may lack the last steps, and these may have
+/// changed the cluster: its runs are taken over paused, for a person to look first.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The mirror: the directory that --mirror named
+    #[arg(long, value_name = "DIR")]
+    from: PathBuf,
+    /// The run: its id, or a unique beginning or end of it; all open runs if absent
+    run: Option<String>,
+    /// Only take the runs over; `windlass resume` drives them
+    #[arg(long)]
+    no_drive: bool,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    #[command(flatten)]
+    mirror: MirrorArgs,
+}
+
+pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
+    let settings = clock::settings(app);
+    let clock = settings.clock.clone();
+    let found = wanted(args, look(args).await?)?;
+    say_found(app, args, &found, &clock);
+    let cluster = procedure::connect(app, settings).await?;
+    let runs = of_cluster(app, args, &found, &cluster)?;
+    let dir = app.journal()?;
+    let mut journal = tell::open(&dir, &clock)?;
+    let second = mirror::attach(app, &dir, &mut journal, &args.mirror, &clock).await?;
+    let mut paused = 0;
+    // What reached the mirror until now counts, not what it had when it was first looked at.
+    let found = look(args).await?;
+    for run in found.into_iter().filter(|found| runs.contains(&found.run)) {
+        paused += usize::from(take_over(app, args, &mut journal, run, &clock)? == Taken::Paused);
+    }
+    if args.no_drive || paused == runs.len() {
+        journal_closed(journal)?;
+        if let Some(second) = second {
+            second.finish(app).await;
+        }
+        return Ok(after(app, &runs, paused));
+    }
+    let registry = windlass_workflows::register(Registry::new(), &cluster);
+    let (cluster, only) = (cluster.id().to_string(), if let [run] = runs.as_slice() { Some(*run) } else { None });
+    let drive = Drive { app, dir, journal, registry, clock, cluster, only, jumping: false, stand_in: false, mirror: second };
+    let driven = drive.run().await?;
+    Ok(conclude(app, &driven.report.runs, driven.ending))
+}
+
+fn journal_closed(journal: DiskJournal) -> Result<(), Failure> {
+    Ok(Box::new(journal).close()?)
+}
+
+/// What was taken over and not driven, and what to type next.
+fn after(app: &App, runs: &[RunId], paused: usize) -> Exit {
+    for run in runs {
+        let unpause = if paused > 0 { format!("`windlass unpause {run} --reason '…'`, then ") } else { String::new() };
+        app.ui.talk(&format!("next: {unpause}`windlass resume {run}`"));
+    }
+    if paused > 0 { Exit::NeedsPerson } else { Exit::Done }
+}
+
+/// Reads the mirror whole, beside the event loop: a share may hang.
+async fn look(args: &Args) -> Result<Vec<Adoptable>, Failure> {
+    let from = args.from.clone();
+    let read = tokio::task::spawn_blocking(move || adoptable(&read_directory(&from)?)).await;
+    let read = read.map_err(|error| Failure::new(Kind::Failed, format!("reading the mirror broke down: {error}"), "retry"))?;
+    read.map_err(|error| unusable(&args.from, &error))
+}
+
+fn unusable(from: &Path, error: &MirrorError) -> Failure {
+    let from = from.display();
+    match error {
+        MirrorError::Trouble(why) => Failure::new(
+            Kind::Failed,
+            format!("mirror {from}: {why}"),
+            format!("check that {from} is there and mounted, then retry"),
+        ),
+        MirrorError::Refused(why) => Failure::new(
+            Kind::Damaged,
+            format!("mirror {from}: {why}"),
+            format!("`windlass --journal {from}/JOURNAL verify` shows the extent; or adopt from another copy"),
+        ),
+    }
+}
+
+/// The runs that were asked for.
+fn wanted(args: &Args, mut found: Vec<Adoptable>) -> Result<Vec<Adoptable>, Failure> {
+    let from = args.from.display();
+    if found.is_empty() {
+        return Err(Failure::not_found(format!("mirror {from} has no open run"), "name the directory that --mirror named"));
+    }
+    let Some(text) = &args.run else { return Ok(found) };
+    let there: Vec<String> = found.iter().map(|found| found.run.to_string()).collect();
+    found.retain(|found| fits(found.run, text));
+    match found.len() {
+        1 => Ok(found),
+        0 => {
+            let message = format!("mirror {from} has no open run {text}; it has {}", there.join(", "));
+            Err(Failure::not_found(message, format!("windlass adopt --from {from}")))
+        }
+        _ => Err(Failure::usage(format!("{text} may mean several runs: {}", there.join(", ")), "give the whole id")),
+    }
+}
+
+/// Says what the mirror has, and what it can't know.
+fn say_found(app: &App, args: &Args, found: &[Adoptable], clock: &Arc<dyn Clock>) {
+    let now = clock.now();
+    for found in found {
+        let Some((state, last)) = OpenRun::fold(&found.records).zip(found.records.last()) else { continue };
+        let at = step(&state).map(|step| format!(", at: {step}")).unwrap_or_default();
+        app.ui.talk(&format!(
+            "run {} ({}) in mirror {} of journal {}: {}, the last {}{at}",
+            found.run,
+            state.workflow,
+            args.from.display(),
+            found.journal,
+            words::count(found.records.len(), "event"),
+            ago(last.at, now),
+        ));
+        app.ui.talk(if found.required {
+            "  the mirror was required: nothing was changed on the cluster of which it does not know"
+        } else {
+            "  the mirror was not required: steps after its end may have changed the cluster"
+        });
+    }
+}
+
+/// A run goes on where it belongs. Named, one of another cluster is refused; else it is left alone.
+fn of_cluster(app: &App, args: &Args, found: &[Adoptable], cluster: &Cluster) -> Result<Vec<RunId>, Failure> {
+    let mut ours = Vec::new();
+    for found in found {
+        let bound = OpenRun::fold(&found.records).and_then(|state| state.cluster);
+        match bound.as_deref().map(|bound| cluster.check_identity(bound)) {
+            None | Some(Ok(())) => ours.push(found.run),
+            Some(Err(error)) if args.run.is_some() => return Err(error.into()),
+            Some(Err(_)) => {
+                let bound = bound.unwrap_or_default();
+                app.ui.talk(&format!("run {} is left alone: it belongs to cluster {bound}, this is {}", found.run, cluster.id()));
+            }
+        }
+    }
+    if ours.is_empty() {
+        let message = format!("no open run in mirror {} belongs to cluster {}", args.from.display(), cluster.id());
+        return Err(Failure::usage(message, "choose the cluster of the run with --context or --kubeconfig"));
+    }
+    Ok(ours)
+}
+
+/// Why a run is paused that may have gone further than its mirror knows.
+const LOOK_FIRST: &str = "adopted from a mirror that was not required: steps after its end may have changed the cluster";
+
+/// How a run came into this journal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Taken {
+    /// It goes on.
+    Open,
+    /// A person must look first.
+    Paused,
+}
+
+/// Imports a run and records that it was adopted; one that may have gone further than the mirror knows is paused.
+fn take_over(
+    app: &App,
+    args: &Args,
+    journal: &mut DiskJournal,
+    found: Adoptable,
+    clock: &Arc<dyn Clock>,
+) -> Result<Taken, Failure> {
+    let Adoptable { run, journal: origin, required, records } = found;
+    let there = records.len() as u64;
+    import_run(journal, records).map_err(|error| not_imported(run, error))?;
+    let mut history: Vec<Record> = Vec::new();
+    journal.replay(run, &mut |record| {
+        history.push(record);
+        std::ops::ControlFlow::Continue(())
+    })?;
+    let known = history.iter().any(|record| record.seq > there && matches!(record.event, Event::RunAdopted { .. }));
+    let paused = OpenRun::fold(&history).is_some_and(|state| state.paused.is_some());
+    if known {
+        app.ui.talk(&format!("run {run} was adopted into this journal before"));
+        return Ok(if paused { Taken::Paused } else { Taken::Open });
+    }
+    let from = format!("mirror {} of journal {origin}", args.from.display());
+    let mut events = vec![Event::RunAdopted { from, host: tell::host(), by: tell::who(), reason: args.reason.clone() }];
+    if !required && !paused {
+        events.push(Event::RunPaused { by: tell::who(), reason: LOOK_FIRST.to_owned() });
+    }
+    let first = history.len() as u64 + 1;
+    let events: Vec<NewEvent> = (first..).zip(events).map(|(seq, event)| NewEvent { run, seq, at: clock.now(), event }).collect();
+    // In one commit, so that a crash leaves no run that would be driven without a look.
+    journal.append(&events)?;
+    app.ui.talk(&format!("run {run} is adopted: {} from journal {origin}", words::count(history.len(), "event")));
+    Ok(if paused || !required { Taken::Paused } else { Taken::Open })
+}
+
+fn not_imported(run: RunId, error: ImportError) -> Failure {
+    match error {
+        ImportError::Journal(error) => error.into(),
+        ImportError::Differs { .. } | ImportError::Empty | ImportError::NoHistory { .. } => {
+            let next = format!("`windlass history {run}` shows this journal's; adopt into an empty one with --journal DIR");
+            Failure::new(Kind::Failed, error.to_string(), next)
+        }
+    }
+}

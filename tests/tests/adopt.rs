@@ -1,0 +1,166 @@
+//! A laptop dies in the middle of an update, and another one goes on from the mirror: the real command, over HTTPS, killed with SIGKILL.
+//!
+//! `WINDLASS_SOAK` says how many times as many seeded trials are made, `WINDLASS_SEED` repeats one.
+#![expect(clippy::panic, reason = "a test fails by panicking, its helpers too")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use tokio::process::Command;
+use windlass_engine::journal::JournalReader;
+use windlass_engine::mirror::{Adoptable, adoptable, read_directory};
+use windlass_engine::{Event, Record};
+use windlass_sim::check::{Baseline, requested_targets};
+use windlass_sim::{ClusterShape, Rng, Scenario, Sim, SimClock};
+use windlass_tests::windlass;
+
+/// Simulated seconds in a second: the three hours of an update pass in some four seconds.
+const SPEED: f64 = 3_000.0;
+
+/// A worker that is not killed takes a few seconds; one that takes this long hangs.
+const LONGEST: Duration = Duration::from_secs(300);
+
+fn setting(name: &str) -> Option<u64> {
+    std::env::var(name).ok().and_then(|text| text.parse().ok())
+}
+
+fn seeds() -> Vec<u64> {
+    match setting("WINDLASS_SEED") {
+        Some(seed) => vec![seed],
+        None => (1..=setting("WINDLASS_SOAK").unwrap_or(1)).collect(),
+    }
+}
+
+/// Two laptops, a share that both can see, and the cluster.
+struct Scene {
+    dir: tempfile::TempDir,
+    sim: Sim,
+    before: Baseline,
+    seed: u64,
+    _server: windlass_sim::serve::Server,
+}
+
+impl Scene {
+    async fn new(seed: u64) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let shape = ClusterShape { seed, ..ClusterShape::default() };
+        let clock = SimClock::new(chrono::Utc::now(), SPEED);
+        let sim = Sim::start(shape, Scenario::default(), clock).expect("the shape can be built");
+        let before = Baseline::of(&sim);
+        let server = sim.serve(&dir.path().join("sim"), 0).await.expect("loopback can be listened on");
+        std::fs::create_dir(dir.path().join("share")).expect("a folder can be made");
+        Self { dir, sim, before, seed, _server: server }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn share(&self) -> String {
+        self.path("share").display().to_string()
+    }
+
+    fn command(&self, laptop: &str, args: &[&str]) -> Command {
+        let mut command = Command::new(windlass());
+        command.arg("--journal").arg(self.path(laptop)).arg("--kubeconfig").arg(self.path("sim/kubeconfig")).args(args);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        command
+    }
+
+    async fn run(&self, laptop: &str, args: &[&str]) -> Output {
+        let output = tokio::time::timeout(LONGEST, self.command(laptop, args).output()).await;
+        output.unwrap_or_else(|_| panic!("seed {}: {args:?} hangs", self.seed)).expect("the command runs")
+    }
+
+    /// Lets the first laptop work and die, until the mirror has an open run that has changed the cluster.
+    async fn first_laptop(&self, flags: &[&str]) -> Adoptable {
+        let mut rng = Rng::new(self.seed);
+        let share = self.share();
+        let start = [&["start", "eus-update", "--to", "4.18", "--yes", "--mirror", &share], flags].concat();
+        for round in 1..40 {
+            let first = JournalReader::open(&self.path("a")).map_or(true, |journal| journal.runs().runs.is_empty());
+            // What it was told about the mirror at the start is remembered.
+            let args = if first { start.as_slice() } else { &["resume", "--yes"] };
+            let mut worker = self.command("a", args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+            let patience = Duration::from_millis(100 * round + rng.range(0..400));
+            if tokio::time::timeout(patience, worker.wait()).await.is_err() {
+                worker.kill().await.expect("a running child can be killed");
+            }
+            let found = adoptable(&read_directory(&self.path("share")).expect("the mirror is readable")).expect("one history");
+            if let Some(run) = found.into_iter().next().filter(|_| !self.writes().is_empty()) {
+                return run;
+            }
+        }
+        panic!("seed {}: no run was under way when the laptop died", self.seed);
+    }
+
+    fn writes(&self) -> Vec<String> {
+        let writes = self.sim.audit().records().into_iter().filter(|write| write.code < 300);
+        writes.map(|write| format!("{} {} {}", write.verb, write.path, write.body)).collect()
+    }
+
+    /// What must hold at the end: all is done, and no step twice.
+    fn judge(&self, mirrored: &Adoptable) {
+        let seed = self.seed;
+        let audit = self.sim.audit().records();
+        let hops = requested_targets(&audit);
+        let hops: Vec<&str> = hops.iter().map(String::as_str).collect();
+        let asked = audit.iter().filter(|r| r.code < 300 && r.body.to_string().contains("/spec/desiredUpdate\"")).count();
+        assert_eq!(asked, 2, "seed {seed}: each hop is asked for once");
+        let violations = [self.before.check_update(&self.sim, &hops), self.before.check_given_back(&self.sim)].concat();
+        assert!(violations.is_empty(), "seed {seed}: {violations:?}");
+        let ours = records(&self.path("b"));
+        let events = |records: &[Record]| -> Vec<Event> { records.iter().map(|record| record.event.clone()).collect() };
+        let (ours, known) = (events(&ours), events(&mirrored.records));
+        assert!(ours.starts_with(&known), "seed {seed}: the history goes on from what the mirror had");
+        let adoptions = ours.iter().filter(|event| matches!(event, Event::RunAdopted { .. })).count();
+        assert!(adoptions == 1 && matches!(ours[known.len()], Event::RunAdopted { .. }), "seed {seed}: {:?}", ours[known.len()]);
+    }
+}
+
+fn records(journal: &Path) -> Vec<Record> {
+    let reader = JournalReader::open(journal).expect("there is a journal");
+    reader.records().map(|record| record.expect("the journal is whole")).collect()
+}
+
+fn said(output: &Output) -> String {
+    format!("{}{}{}", output.status, String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn from_a_required_mirror_another_laptop_goes_on_at_once_and_no_step_is_done_twice() {
+    for seed in seeds() {
+        let scene = Scene::new(seed).await;
+        let run = scene.first_laptop(&["--mirror-required"]).await;
+        assert!(run.required, "seed {seed}");
+        let status = scene.run("a", &["status", &run.run.to_string()]).await;
+        assert!(said(&status).contains(&format!("{}, required: ", scene.share())), "seed {seed}: {}", said(&status));
+        let adopted = scene.run("b", &["adopt", "--from", &scene.share(), "--reason", "laptop a is lost"]).await;
+        assert!(adopted.status.success(), "seed {seed}: {}", said(&adopted));
+        assert!(said(&adopted).contains("the mirror was required: nothing was changed"), "seed {seed}: {}", said(&adopted));
+        scene.judge(&run);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn from_any_other_mirror_a_person_looks_first() {
+    for seed in seeds() {
+        let scene = Scene::new(seed).await;
+        let run = scene.first_laptop(&[]).await;
+        assert!(!run.required, "seed {seed}");
+        let before = scene.writes();
+        let id = run.run.to_string();
+        for _ in 0..2 {
+            let adopted = scene.run("b", &["adopt", "--from", &scene.share(), &id]).await;
+            assert_eq!(adopted.status.code(), Some(3), "seed {seed}: {}", said(&adopted));
+            assert!(said(&adopted).contains("windlass unpause"), "seed {seed}: {}", said(&adopted));
+        }
+        assert_eq!(scene.writes(), before, "seed {seed}: nothing is changed before a person has looked");
+        let unpaused = scene.run("b", &["unpause", &id, "--reason", "looked"]).await;
+        assert!(unpaused.status.success(), "seed {seed}: {}", said(&unpaused));
+        let resumed = scene.run("b", &["resume", &id, "--yes"]).await;
+        assert!(resumed.status.success(), "seed {seed}: {}", said(&resumed));
+        scene.judge(&run);
+    }
+}

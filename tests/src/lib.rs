@@ -2,13 +2,18 @@
 
 mod binary;
 mod bytes;
+mod cases;
 mod proof;
+mod rig;
+pub mod shim;
 mod stage;
 
 pub use binary::windlass;
 pub use bytes::{Storm, withstand};
+pub use cases::{seeds, soaking};
 pub use proof::{
     Proof, crash_at_every_append, crash_before_every_effect, fail_every_activity, lose_every_reply, on_paused_time,
     repeat_every_activity,
 };
+pub use rig::{LONGEST, Rig};
 pub use stage::{Ending, Stage};

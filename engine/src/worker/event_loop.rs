@@ -93,6 +93,8 @@ impl Worker {
             if !self.batch.is_empty() {
                 self.journal.append(&self.batch)?;
                 self.announce();
+                // What the disk took is not taken from the time of the attempts that begin now.
+                self.now = self.clock.now();
             }
             for after in std::mem::take(&mut self.after) {
                 if self.is_held_back(&after) {

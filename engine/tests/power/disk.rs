@@ -30,6 +30,7 @@ struct State {
     trouble: Option<Trouble>,
     off: bool,
     chance: Chance,
+    on_sync: Arc<dyn Fn() + Send + Sync>,
 }
 
 type Names = BTreeMap<PathBuf, Node>;
@@ -83,6 +84,8 @@ pub(crate) enum What {
     WriteFails,
     /// `EIO` on syncing.
     SyncFails(Aftermath),
+    /// A sync that is reported and not made.
+    SyncLies,
     /// `EMFILE`.
     NoHandles,
 }
@@ -92,7 +95,7 @@ impl What {
         match self {
             Self::Full => Errno::NOSPC,
             Self::ReadOnly => Errno::ROFS,
-            Self::Freeze | Self::WriteFails | Self::SyncFails(_) => Errno::IO,
+            Self::Freeze | Self::WriteFails | Self::SyncFails(_) | Self::SyncLies => Errno::IO,
             Self::NoHandles => Errno::MFILE,
         }
     }
@@ -105,6 +108,7 @@ impl What {
             Self::ReadOnly => !matches!(op, Op::SyncDir | Op::Sync),
             Self::WriteFails => matches!(op, Op::Write | Op::Truncate),
             Self::SyncFails(_) => matches!(op, Op::Sync | Op::SyncDir),
+            Self::SyncLies => op == Op::Sync,
             // A directory is opened to be synced.
             Self::NoHandles => matches!(op, Op::Create | Op::Open | Op::SyncDir),
         }
@@ -125,6 +129,7 @@ impl Disk {
             trouble: None,
             off: false,
             chance: Chance::of(seed),
+            on_sync: Arc::new(|| {}),
         })))
     }
 
@@ -137,6 +142,11 @@ impl Disk {
     pub(crate) fn heal(&self) {
         let mut state = self.lock();
         (state.trouble, state.off) = (None, false);
+    }
+
+    /// Is called at each sync; a slow disk moves the clock here.
+    pub(crate) fn at_each_sync(&self, act: impl Fn() + Send + Sync + 'static) {
+        self.lock().on_sync = Arc::new(act);
     }
 
     /// Whether the freeze has come.
@@ -154,6 +164,21 @@ impl Disk {
         let mut state = self.lock();
         state.lose_power();
         state.show_all();
+    }
+
+    /// What a power cut now would leave at the least: everything synced and nothing else.
+    pub(crate) fn stable_files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let state = self.lock();
+        let files = state.stable.iter().filter_map(|(path, node)| match node {
+            Node::File(file) => Some((path.clone(), state.files[*file].stable.clone())),
+            Node::Directory => None,
+        });
+        files.filter(|(path, _)| state.is_reachable(path, &state.stable)).collect()
+    }
+
+    fn handle(&self, state: &mut State, path: &Path, file: usize) -> Box<dyn MediaFile> {
+        state.handles += 1;
+        Box::new(OpenFile { disk: self.clone(), path: path.to_owned(), file, handle: state.handles - 1 })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -196,6 +221,10 @@ impl State {
 
     fn is_reachable(&self, path: &Path, names: &Names) -> bool {
         path.ancestors().skip(1).take_while(|dir| *dir != self.root).all(|dir| names.contains_key(dir))
+    }
+
+    fn fail_sync(&mut self, file: usize, aftermath: Aftermath) {
+        self.files[file].fail_sync(aftermath, &mut self.chance);
     }
 
     fn lose_power(&mut self) {
@@ -315,13 +344,6 @@ impl Media for Disk {
     }
 }
 
-impl Disk {
-    fn handle(&self, state: &mut State, path: &Path, file: usize) -> Box<dyn MediaFile> {
-        state.handles += 1;
-        Box::new(OpenFile { disk: self.clone(), path: path.to_owned(), file, handle: state.handles - 1 })
-    }
-}
-
 struct OpenFile {
     disk: Disk,
     path: PathBuf,
@@ -357,15 +379,15 @@ impl MediaFile for OpenFile {
         let (mut state, begun) = self.begin(Op::Sync);
         match begun {
             Ok(()) => state.files[self.file].sync(),
-            Err(What::SyncFails(aftermath)) => {
-                let mut chance = state.chance.clone();
-                state.files[self.file].fail_sync(aftermath, &mut chance);
-                state.chance = chance;
-                state.show(&self.path);
-            }
+            Err(What::SyncFails(aftermath)) => state.fail_sync(self.file, aftermath),
+            Err(What::SyncLies) => state.fail_sync(self.file, Aftermath::CalledClean),
             Err(_) => {}
         }
-        begun.map_err(|what| what.errno().into())
+        state.show(&self.path);
+        let on_sync = Arc::clone(&state.on_sync);
+        drop(state);
+        on_sync();
+        if begun == Err(What::SyncLies) { Ok(()) } else { begun.map_err(|what| what.errno().into()) }
     }
 
     fn truncate(&mut self, length: u64) -> io::Result<()> {

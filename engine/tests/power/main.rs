@@ -1,5 +1,7 @@
-//! The journal on a disk that loses its power and its health.
+//! The journal and the worker on a disk that loses its power and its health, and under a clock that jumps.
 
+#[cfg(test)]
+mod clocks;
 #[cfg(test)]
 mod cuts;
 #[cfg(test)]
@@ -11,4 +13,10 @@ mod file;
 #[cfg(test)]
 mod seeds;
 #[cfg(test)]
+mod store;
+#[cfg(test)]
 mod story;
+#[cfg(test)]
+mod upkeep;
+#[cfg(test)]
+mod working;

@@ -32,8 +32,8 @@ const CHUNK_RECORDS: usize = 256;
 /// Up to so many records, each one is checked on open: some twenty milliseconds on a thread that nobody waits for.
 const FULL_CHECK_RECORDS: u64 = 20_000;
 
-/// So many records are still applied on close, half a second; the rest is caught up on the next open.
-const CLOSE_RECORDS: u64 = 50_000;
+/// So many records are still applied on close, some ten milliseconds; the rest is caught up on the next open.
+const CLOSE_RECORDS: u64 = 1_000;
 
 /// The store's thread.
 pub(super) struct Follower {

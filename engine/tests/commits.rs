@@ -54,7 +54,9 @@ async fn cost(runs: u16, each: u32) -> (u64, u64) {
     let handle = worker.handle();
     let starts = futures::future::join_all((0..runs).map(|run| handle.tell(start(run, each))));
     let (answers, report) = futures::future::join(starts, worker.run()).await;
-    answers.into_iter().for_each(|answer| answer.unwrap().unwrap());
+    for answer in answers {
+        answer.unwrap().unwrap();
+    }
     assert!(report.unwrap().runs.iter().all(|run| run.ended.is_some()));
     let driven = media.so_far();
     (driven.0 - opened.0, driven.1 - opened.1)

@@ -35,9 +35,8 @@ impl Worker {
     fn load_run(&mut self, head: RunHead) -> Result<(), WorkerError> {
         let (run, registry, options) = (head.run, self.registry.clone(), self.options.clone());
         let loaded = self.with_history(head, |history| {
-            let bound = history.first(bound_to)??;
-            let foreign = bound.is_some_and(|bound| options.cluster.is_some_and(|ours| ours != bound));
-            Some(if foreign { None } else { Some(Machine::load(history, &registry, options.scrutiny)) })
+            let foreign = history.first(|first| is_foreign(first, options.cluster.as_deref()))??;
+            Some((!foreign).then(|| Machine::load(history, &registry, options.scrutiny)))
         })?;
         let driven = |machine, bare| Driven { machine, bare, attempts: BTreeMap::new(), progress: BTreeMap::new() };
         match loaded {
@@ -157,11 +156,12 @@ fn read_parts(journal: &mut dyn Journal, run: RunId, parts: &SyncSender<Vec<Reco
     Ok(())
 }
 
-/// The cluster that a run is bound to, if it is bound; `None` if this is no run's first record.
+/// Whether a run is bound to another cluster than ours; `None` if this is no run's first record.
 #[expect(clippy::wildcard_enum_match_arm, reason = "only one event begins a run")]
-fn bound_to(first: &Record) -> Option<Option<String>> {
+fn is_foreign(first: &Record, ours: Option<&str>) -> Option<bool> {
     match &first.event {
-        Event::RunStarted { cluster, .. } => Some(cluster.clone()),
+        Event::RunStarted { cluster: Some(bound), .. } => Some(ours.is_some_and(|ours| ours != bound)),
+        Event::RunStarted { cluster: None, .. } => Some(false),
         _ => None,
     }
 }

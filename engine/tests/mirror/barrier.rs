@@ -61,6 +61,7 @@ async fn minutes(count: u64) {
     tokio::time::sleep(Duration::from_secs(60 * count)).await;
 }
 
+/// Seen to fail with the barrier left out of the worker's loop.
 #[tokio::test(start_paused = true)]
 async fn with_the_mirror_stuck_nothing_is_touched_and_when_it_comes_back_the_run_goes_on() {
     let mut scene = Scene::new();
@@ -90,6 +91,7 @@ async fn with_the_mirror_stuck_nothing_is_touched_and_when_it_comes_back_the_run
         .await;
 }
 
+/// Seen to fail with a barrier that lets pass what was paused meanwhile.
 #[tokio::test(start_paused = true)]
 async fn a_pause_holds_while_the_mirror_is_waited_for_and_after_it_came_back() {
     let mut scene = Scene::new();
@@ -131,6 +133,7 @@ async fn a_worker_that_waits_for_the_mirror_stops_at_once_and_the_next_one_looks
         .await;
 }
 
+/// Seen to fail with no wait for a mirror that was required.
 #[tokio::test(start_paused = true)]
 async fn a_mirror_that_was_required_is_told_so_before_anything_is_changed_without_it() {
     let mut scene = Scene::new();

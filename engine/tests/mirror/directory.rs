@@ -103,6 +103,7 @@ async fn stop(following: tokio::task::JoinHandle<()>) {
     tokio::time::sleep(std::time::Duration::from_millis(1)).await;
 }
 
+/// Seen to fail with the sync of the mirror's log left out.
 #[tokio::test(start_paused = true)]
 async fn what_is_claimed_is_there_after_a_power_cut() {
     for seed in seeds(6) {
@@ -117,8 +118,9 @@ async fn what_is_claimed_is_there_after_a_power_cut() {
                 if dice.below(4) == 0 {
                     disk.fail_syncs(u32::try_from(dice.below(3)).unwrap());
                 }
-                for _ in 0..dice.below(40) {
-                    tokio::task::yield_now().await;
+                // Virtual time passes only when the threads that write to the mirror are done; else they are cut off anywhere.
+                if dice.below(2) == 0 {
+                    tokio::time::sleep(std::time::Duration::from_millis(1)).await;
                 }
             }
             stop(following).await;
@@ -203,6 +205,7 @@ fn copy(journal: &str, events: &[NewEvent]) -> MirrorCopy {
     MirrorCopy::of(journal.to_owned(), true, rig.records().into_iter().map(Ok)).unwrap()
 }
 
+/// Seen to fail with the longest history taken whatever stands in it.
 #[tokio::test(start_paused = true)]
 async fn of_several_mirrors_a_run_is_taken_as_it_went_on_last() {
     let adopted =

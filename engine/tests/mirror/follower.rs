@@ -86,6 +86,7 @@ async fn storm(seed: u64) {
     assert_eq!(shelf.runs(), by_run(&rig.records()), "seed {seed}");
 }
 
+/// Seen to fail with the comparison of digests left out.
 #[tokio::test(start_paused = true)]
 async fn a_mirror_with_another_history_is_refused_and_left_as_it_is() {
     let mut rig = Rig::new();
@@ -101,6 +102,7 @@ async fn a_mirror_with_another_history_is_refused_and_left_as_it_is() {
     assert_eq!(shelf.records(), other);
 }
 
+/// Seen to fail with the look for runs that are ahead left out.
 #[tokio::test(start_paused = true)]
 async fn a_mirror_that_is_ahead_is_refused_until_its_events_are_adopted() {
     let mut rig = Rig::new();
@@ -119,6 +121,7 @@ async fn a_mirror_that_is_ahead_is_refused_until_its_events_are_adopted() {
     until_held(&watch, 3).await;
 }
 
+/// Seen to fail with an empty mirror taken for a new one.
 #[tokio::test(start_paused = true)]
 async fn a_mirror_that_had_something_and_is_empty_now_is_refused() {
     let (mut rig, shelf) = (Rig::new(), Shelf::default());

@@ -149,6 +149,9 @@ fn say_recovery(ui: &Ui, journal: &DiskJournal) {
                 let moved = moved_to.as_ref().map(|path| format!("; the old one is at {}", path.display())).unwrap_or_default();
                 ui.talk(&format!("journal: the store was made anew from the log, {records} records: {reason}{moved}"));
             }
+            RecoveryNote::StoreLost { reason } => {
+                ui.talk(&format!("journal: the store can't be used, runs are read from the log: {reason}"));
+            }
             RecoveryNote::StoreCaughtUp { records } => {
                 tracing::debug!(records, "the store lacked the last records and was given them");
             }

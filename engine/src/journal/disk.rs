@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -18,7 +19,7 @@ use super::log::{Durable, Log, Opened};
 use super::media::{FileSystem, Media};
 use super::scan::Scanner;
 use super::segment::{self, Position};
-use super::store::Store;
+use super::store::{Limits, Store};
 use super::{Journal, JournalError, LogTail, OperationalNote, RecoveryNote, RunHead, refuse_newer};
 use crate::event::{NewEvent, Record};
 use crate::ids::RunId;
@@ -29,6 +30,9 @@ const SEGMENT_BYTES: u64 = 64 << 20;
 
 /// How many operational notes of a run are kept; a week of heartbeats is not worth more.
 const NOTES_PER_RUN: usize = 1_000;
+
+/// A sound store opens in milliseconds; a busy disk is given more.
+const STORE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Reading a record from the store costs as much as passing over so many in the log (benches/journal.rs).
 const STORE_COST: u64 = 8;
@@ -62,6 +66,8 @@ pub struct JournalOptions {
     pub segment_bytes: u64,
     /// How many operational notes are kept of each run.
     pub notes_per_run: usize,
+    /// How long the store may take to answer before it is given up.
+    pub store_patience: Duration,
     /// Where runs are replayed from.
     pub replay_from: ReplaySource,
     /// Where the journal's files are written, all but the store's.
@@ -73,6 +79,7 @@ impl Default for JournalOptions {
         Self {
             segment_bytes: SEGMENT_BYTES,
             notes_per_run: NOTES_PER_RUN,
+            store_patience: STORE_PATIENCE,
             replay_from: ReplaySource::Cheapest,
             media: Arc::new(FileSystem),
         }
@@ -84,6 +91,7 @@ impl fmt::Debug for JournalOptions {
         f.debug_struct("JournalOptions")
             .field("segment_bytes", &self.segment_bytes)
             .field("notes_per_run", &self.notes_per_run)
+            .field("store_patience", &self.store_patience)
             .field("replay_from", &self.replay_from)
             .finish_non_exhaustive()
     }
@@ -104,7 +112,7 @@ pub enum ReplaySource {
 impl DiskJournal {
     /// Opens a journal for writing, creates it if it is missing, and mends what a crash left.
     pub fn open(dir: &Path, clock: &Arc<dyn Clock>, options: JournalOptions) -> Result<Self, JournalError> {
-        let JournalOptions { segment_bytes, notes_per_run, replay_from, media } = options;
+        let JournalOptions { segment_bytes, notes_per_run, store_patience, replay_from, media } = options;
         let log_dir = dir.join("log");
         refuse_newer(dir)?;
         create_directories(dir, &log_dir, media.as_ref())?;
@@ -114,7 +122,8 @@ impl DiskJournal {
             Log::open(log_dir.clone(), Arc::clone(&media), segment_bytes)?;
         let incarnation = lock::next_incarnation(dir, last_recorded, media.as_ref())?;
         log.set_incarnation(incarnation);
-        let store = Store::start(dir, log_dir.clone(), log.durable(), notes_per_run)?;
+        let limits = Limits { notes_per_run, patience: store_patience };
+        let store = Store::start(dir, log_dir.clone(), log.durable(), limits)?;
         let heads = all_heads(&log_dir, &log, tail, &store)?;
         Ok(Self {
             log_dir,

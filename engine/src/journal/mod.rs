@@ -126,6 +126,11 @@ pub enum RecoveryNote {
         /// Where the old one was moved, if there was one.
         moved_to: Option<PathBuf>,
     },
+    /// The store can't be used, nor made anew; runs are read from the log.
+    StoreLost {
+        /// Why.
+        reason: String,
+    },
     /// The store lacked the last records and was given them.
     StoreCaughtUp {
         /// How many.

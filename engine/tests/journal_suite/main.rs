@@ -19,4 +19,6 @@ mod repair;
 #[cfg(test)]
 mod store;
 #[cfg(test)]
+mod store_damage;
+#[cfg(test)]
 mod support;

@@ -7,17 +7,17 @@ use windlass_engine::journal::{Journal, RecoveryNote};
 
 use crate::support::{assert_history, copy, event, files, fill, open, open_on_store, run, small_segments, try_open};
 
-const EVENTS: u64 = 60;
+pub(crate) const EVENTS: u64 = 60;
 
 fn rebuilt(journal: &dyn Journal) -> Option<String> {
     journal.recovery().iter().find_map(|note| match note {
         RecoveryNote::StoreRebuilt { reason, .. } => Some(reason.clone()),
-        RecoveryNote::TailCut { .. } | RecoveryNote::StoreCaughtUp { .. } => None,
+        RecoveryNote::TailCut { .. } | RecoveryNote::StoreLost { .. } | RecoveryNote::StoreCaughtUp { .. } => None,
     })
 }
 
 /// Opens a journal whose store was spoiled; whatever is said, the history is whole, now and after another start.
-fn survives(dir: &Path, what: &str) -> Option<String> {
+pub(crate) fn survives(dir: &Path, what: &str) -> Option<String> {
     let mut journal = open_on_store(dir);
     let said = rebuilt(&journal);
     for number in [1, 2] {
@@ -32,7 +32,8 @@ fn survives(dir: &Path, what: &str) -> Option<String> {
     said
 }
 
-fn origin() -> tempfile::TempDir {
+/// A closed journal with a store.
+pub(crate) fn origin() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let mut journal = try_open(dir.path(), small_segments()).unwrap();
     fill(&mut journal, EVENTS);

@@ -4,6 +4,8 @@ use std::fs;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::mpsc::{SendError, sync_channel};
+use std::time::Duration;
 
 use super::super::frame::RecordHash;
 use super::super::heads::Head;
@@ -53,10 +55,28 @@ const HEAD_BYTES: usize = 33;
 const CHECKPOINT_BYTES: usize = 72;
 
 impl Db {
-    /// Opens the store, or makes an empty one.
-    pub(super) fn open(path: &Path) -> Result<Self, Damaged> {
+    /// Opens the store, or makes an empty one, on a thread that can be left behind: sled hangs on some damaged files.
+    pub(super) fn open(path: &Path, patience: Duration) -> Result<Self, Damaged> {
+        let (done, opened) = sync_channel(1);
+        let path = path.to_owned();
+        let open = move || {
+            // Nobody waits any more, and another store may stand at this place by now.
+            if let Err(SendError(Ok(late))) = done.send(Self::open_here(&path)) {
+                late.abandon();
+            }
+        };
+        let started = std::thread::Builder::new().name("windlass-store-opener".to_owned()).spawn(open);
+        started.map_err(|e| Damaged(format!("opening it: {e}")))?;
+        opened.recv_timeout(patience).unwrap_or_else(|_| Err(Damaged(format!("opening it did not end within {patience:?}"))))
+    }
+
+    fn open_here(path: &Path) -> Result<Self, Damaged> {
         let opened = guard("opening it", || {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+            // A thread of sled's may still hold the file of a store that was closed a moment ago; sled itself would not wait.
+            if let Ok(file) = fs::File::open(path.join("db")) {
+                file.lock()?;
+            }
             let sled = sled::Config::new().path(path).flush_every_ms(None).cache_capacity(CACHE_BYTES).open()?;
             Ok(Self { events: sled.open_tree("events")?, ops: sled.open_tree("ops")?, sled })
         })?;

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
 use std::time::{Duration, Instant};
 
 use super::db::{self, Checkpoint, Chunk, Damaged, Db};
-use super::{Page, Report, Request, Shared};
+use super::{Limits, Page, Report, Request, Shared};
 use crate::ids::RunId;
 use crate::journal::frame::{self, Checked};
 use crate::journal::heads::Heads;
@@ -40,7 +40,7 @@ pub(super) struct Follower {
     dir: PathBuf,
     log_dir: PathBuf,
     shared: Arc<Shared>,
-    notes_per_run: usize,
+    limits: Limits,
     /// `None` once it could not be made anew either.
     db: Option<Db>,
     heads: Heads,
@@ -50,13 +50,13 @@ pub(super) struct Follower {
 }
 
 impl Follower {
-    pub(super) fn new(dir: PathBuf, log_dir: PathBuf, shared: Arc<Shared>, notes_per_run: usize) -> Self {
+    pub(super) fn new(dir: PathBuf, log_dir: PathBuf, shared: Arc<Shared>, limits: Limits) -> Self {
         Self {
             scan: Scanner::new(log_dir.clone(), Position::START),
             dir,
             log_dir,
             shared,
-            notes_per_run,
+            limits,
             db: None,
             heads: Heads::default(),
             applied: 0,
@@ -131,7 +131,7 @@ impl Follower {
 
     fn add_note(&mut self, note: &OperationalNote) {
         let Ok(text) = serde_json::to_vec(note) else { return };
-        let (run, most) = (note.run, self.notes_per_run);
+        let (run, most) = (note.run, self.limits.notes_per_run);
         let next = match self.next_note.get(&run) {
             Some(next) => Some(*next),
             None => self.attempt(|db| db.next_note(run)),
@@ -248,14 +248,16 @@ impl Follower {
                 why
             }
         };
-        report = Report::default();
         let moved_to = if existed { self.start_over() } else { None };
-        report.notes.push(RecoveryNote::StoreRebuilt { reason: why, records: durable, moved_to });
-        report
+        let note = match &self.db {
+            Some(_) => RecoveryNote::StoreRebuilt { reason: why, records: durable, moved_to },
+            None => RecoveryNote::StoreLost { reason: why },
+        };
+        Report { notes: vec![note], ..Report::default() }
     }
 
     fn open_sound(&mut self, report: &mut Report) -> Result<(), Damaged> {
-        let db = self.db.insert(Db::open(&self.dir.join("store"))?);
+        let db = self.db.insert(Db::open(&self.dir.join("store"), self.limits.patience)?);
         let Some(checkpoint) = db.checkpoint()? else { return Ok(()) };
         let durable = self.shared.durable().global;
         if checkpoint.global > durable {
@@ -308,7 +310,7 @@ impl Follower {
         self.next_note.clear();
         self.scan = Scanner::new(self.log_dir.clone(), Position::START);
         let moved = move_aside(&self.dir, &self.path());
-        match moved.as_ref().map_err(|e| Damaged(e.to_string())).and_then(|_| Db::open(&self.path())) {
+        match moved.as_ref().map_err(|e| Damaged(e.to_string())).and_then(|_| Db::open(&self.path(), self.limits.patience)) {
             Ok(db) => self.db = Some(db),
             Err(Damaged(why)) => self.lose(&why),
         }
@@ -330,8 +332,10 @@ enum Stopped {
 fn move_aside(dir: &Path, store: &Path) -> std::io::Result<PathBuf> {
     let (newest, older) = (dir.join("store.damaged-1"), dir.join("store.damaged-2"));
     if newest.exists() {
-        if older.exists() {
-            fs::remove_dir_all(&older)?;
+        match fs::symlink_metadata(&older) {
+            Ok(meta) if meta.is_dir() => fs::remove_dir_all(&older)?,
+            Ok(_) => fs::remove_file(&older)?,
+            Err(_) => {}
         }
         fs::rename(&newest, &older)?;
     }

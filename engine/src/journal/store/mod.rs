@@ -22,8 +22,14 @@ use crate::ids::RunId;
 /// How many requests wait for the store; notes beyond that are dropped.
 const QUEUE: usize = 1_024;
 
-/// A store that does not answer for so long is given up: sled can hang on a damaged file, and the log has everything.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// What the store may take.
+#[derive(Clone, Copy)]
+pub(crate) struct Limits {
+    /// How many notes of a run are kept.
+    pub(crate) notes_per_run: usize,
+    /// A store that does not answer for so long is given up: sled can hang on a damaged file, and the log has everything.
+    pub(crate) patience: Duration,
+}
 
 /// The worker's side of the store.
 pub(crate) struct Store {
@@ -32,7 +38,8 @@ pub(crate) struct Store {
     report: OnceLock<Report>,
     reports: Mutex<Receiver<Report>>,
     thread: Option<(JoinHandle<()>, Receiver<()>)>,
-    given_up: bool,
+    patience: Duration,
+    given_up: AtomicBool,
 }
 
 /// What the log's side tells the store's thread without waking it.
@@ -63,12 +70,12 @@ enum Request {
 
 impl Store {
     /// Starts the thread; the store is opened on it when it is first needed.
-    pub(crate) fn start(dir: &Path, log_dir: PathBuf, durable: Durable, notes_per_run: usize) -> Result<Self, JournalError> {
+    pub(crate) fn start(dir: &Path, log_dir: PathBuf, durable: Durable, limits: Limits) -> Result<Self, JournalError> {
         let shared = Arc::new(Shared { durable: Mutex::new(durable), asleep: AtomicBool::new(true) });
         let (requests, queue) = sync_channel(QUEUE);
         let (report, reports) = sync_channel(1);
         let (done, when_done) = sync_channel(1);
-        let follower = follow::Follower::new(dir.to_owned(), log_dir, Arc::clone(&shared), notes_per_run);
+        let follower = follow::Follower::new(dir.to_owned(), log_dir, Arc::clone(&shared), limits);
         let thread = std::thread::Builder::new()
             .name("windlass-store".to_owned())
             .spawn(move || {
@@ -82,7 +89,8 @@ impl Store {
             report: OnceLock::new(),
             reports: Mutex::new(reports),
             thread: Some((thread, when_done)),
-            given_up: false,
+            patience: limits.patience,
+            given_up: AtomicBool::new(false),
         })
     }
 
@@ -91,7 +99,12 @@ impl Store {
         self.report.get_or_init(|| {
             self.try_send(Request::Wake);
             let reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
-            reports.recv_timeout(PATIENCE).unwrap_or_default()
+            // It may give up opening one store, and make another.
+            reports.recv_timeout(self.patience * 2).unwrap_or_else(|_| {
+                self.given_up.store(true, Ordering::Relaxed);
+                let reason = "it does not answer".to_owned();
+                Report { notes: vec![RecoveryNote::StoreLost { reason }], ..Report::default() }
+            })
         })
     }
 
@@ -114,7 +127,7 @@ impl Store {
         if !self.send(Request::Notes(run, reply)) {
             return Vec::new();
         }
-        notes.recv_timeout(PATIENCE).unwrap_or_default()
+        notes.recv_timeout(self.patience).unwrap_or_default()
     }
 
     /// Hands over a run's records as far as the store has them; the answer is the next event that it did not give.
@@ -130,7 +143,7 @@ impl Store {
             return Ok(ControlFlow::Continue(next));
         }
         loop {
-            let frames = match replies.recv_timeout(PATIENCE) {
+            let frames = match replies.recv_timeout(self.patience) {
                 Ok(Ok(frames)) => frames,
                 Ok(Err(why)) => {
                     tracing::warn!(%run, why, "the store could not replay a run; it is read from the log");
@@ -138,7 +151,7 @@ impl Store {
                 }
                 Err(RecvTimeoutError::Disconnected) => return Ok(ControlFlow::Continue(next)),
                 Err(RecvTimeoutError::Timeout) => {
-                    self.given_up = true;
+                    self.given_up.store(true, Ordering::Relaxed);
                     return Ok(ControlFlow::Continue(next));
                 }
             };
@@ -156,7 +169,8 @@ impl Store {
     pub(crate) fn close(&mut self) {
         self.requests = None;
         if let Some((thread, when_done)) = self.thread.take()
-            && when_done.recv_timeout(PATIENCE).is_ok()
+            && !self.given_up.load(Ordering::Relaxed)
+            && when_done.recv_timeout(self.patience).is_ok()
         {
             let _ = thread.join();
         }
@@ -170,7 +184,7 @@ impl Store {
 
     fn send(&self, request: Request) -> bool {
         // The queue is full only of notes, and only for as long as the thread is alive and busy.
-        !self.given_up && self.requests.as_ref().is_some_and(|requests| requests.send(request).is_ok())
+        !self.given_up.load(Ordering::Relaxed) && self.requests.as_ref().is_some_and(|requests| requests.send(request).is_ok())
     }
 }
 

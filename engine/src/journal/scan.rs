@@ -384,3 +384,6 @@ pub(crate) fn read_at(file: &File, into: &mut [u8], offset: u64) -> io::Result<u
     }
     Ok(got)
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,6 +20,7 @@ fn readable(dir: &Path) -> (Vec<Record>, Option<JournalError>) {
     (records, None)
 }
 
+/// Seen to fail with the checksum not compared.
 #[test]
 fn any_flipped_byte_is_found_with_its_record_and_what_is_before_it_stays_readable() {
     let dir = tempfile::tempdir().unwrap();
@@ -48,6 +49,7 @@ fn any_flipped_byte_is_found_with_its_record_and_what_is_before_it_stays_readabl
     }
 }
 
+/// Seen to fail with the places of records not compared.
 #[test]
 fn a_segment_cut_at_any_length_is_damage_with_its_place_or_a_torn_tail() {
     let dir = tempfile::tempdir().unwrap();

@@ -32,7 +32,7 @@ fn place(damage: Option<&Damage>) -> String {
 }
 
 /// Seen to fail with only the very next segment looked for at a segment's end: what stood behind a missing one was passed over
-/// in silence.
+/// in silence; and with the number in a segment's header not compared.
 #[test]
 fn segments_that_are_missing_doubled_or_swapped_are_found() {
     let (origin, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -108,6 +108,7 @@ fn lower(frame: &mut [u8], field: usize) {
     frame[field..field + 8].copy_from_slice(&value.to_le_bytes());
 }
 
+/// Seen to fail with the chain not checked, with the checksum not compared, and with the places of records not compared.
 #[test]
 fn records_that_are_swapped_dropped_or_replaced_are_found_however_well_they_are_forged() {
     let (origin, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

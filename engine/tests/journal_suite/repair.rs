@@ -97,6 +97,7 @@ fn a_repair_keeps_what_is_good_and_the_rest_too_and_pauses_the_runs() {
     assert_eq!(verify(dir.path()).unwrap().records, 11);
 }
 
+/// Seen to fail with another lock taken.
 #[test]
 fn a_sound_journal_is_not_touched_and_a_held_one_is_left_to_its_worker() {
     let dir = tempfile::tempdir().unwrap();

@@ -13,8 +13,6 @@ mod file;
 #[cfg(test)]
 mod seeds;
 #[cfg(test)]
-mod store;
-#[cfg(test)]
 mod story;
 #[cfg(test)]
 mod upkeep;

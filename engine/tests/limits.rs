@@ -1,5 +1,7 @@
 //! The store where sled can't write, and the journal in a process without file handles. sled opens its files itself, so the limits
-//! of a process of its own stand in for the disk of the model.
+//! of a process of its own stand in for the disk of the model. A program of its own, because a child that is being made holds the
+//! locks of all journals that are open beside it for a moment.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -8,15 +10,13 @@ use std::sync::Arc;
 use windlass_engine::journal::{DiskJournal, Journal, JournalError, JournalOptions, JournalReader, ReplaySource};
 use windlass_engine::{Clock, Event, NewEvent, RunId, SystemClock, Timestamp};
 
-use crate::story::scratch;
-
 /// Names the journal to the inner tests, which do nothing without it.
 const LIMITED: &str = "WINDLASS_LIMITED_JOURNAL";
 
 /// Calls an inner test in a process under a limit, such as a shell sets it.
 fn limited(limit: &str, inner: &str, journal: &Path) -> Output {
     // Without the trap the system would end a process that writes beyond its limit, instead of answering with an error.
-    let script = format!("trap '' XFSZ; ulimit {limit}; exec \"$0\" --exact store::{inner} --nocapture");
+    let script = format!("trap '' XFSZ; ulimit {limit}; exec \"$0\" --exact {inner} --nocapture");
     let this = std::env::current_exe().unwrap();
     Command::new("sh").arg("-c").arg(script).arg(this).env(LIMITED, journal).output().unwrap()
 }
@@ -72,7 +72,7 @@ fn writes_forty_events() {
 /// Seen to fail with a replay that ends where the store ends.
 #[test]
 fn a_store_that_cannot_be_written_is_done_without() {
-    let root = scratch();
+    let root = tempfile::tempdir().unwrap();
     let dir = root.path().join("journal");
     for opening in 1..=3 {
         let output = limited("-f 32", "writes_forty_events", &dir);
@@ -89,7 +89,7 @@ fn a_store_that_cannot_be_written_is_done_without() {
 /// Seen to fail with a new segment's failure passed over.
 #[test]
 fn a_process_without_file_handles_refuses_or_goes_on_and_loses_nothing() {
-    let root = scratch();
+    let root = tempfile::tempdir().unwrap();
     let dir = root.path().join("journal");
     let (mut acknowledged, mut refused) = (0, 0);
     for handles in (5..26).step_by(2) {

@@ -275,7 +275,7 @@ fn has_trouble(snapshot: &Snapshot) -> bool {
 async fn check_lag(link: &Link, board: &watch::Sender<Snapshot>) {
     let seen = || board.borrow().version().and_then(|version| version.metadata.resource_version.clone());
     let before = seen();
-    match read_alone::<ClusterVersion>(link, None, "version").await {
+    match read_alone::<ClusterVersion>(link, None, None, "version").await {
         Ok(Some(version)) if version.metadata.resource_version != before => {
             tokio::time::sleep(LAG_LIMIT).await;
             if seen() == before {
@@ -300,7 +300,7 @@ async fn bring_back(link: &Link, id: &ClusterId, board: &watch::Sender<Snapshot>
         }
         return;
     }
-    match read_alone::<ClusterVersion>(link, None, "version").await {
+    match read_alone::<ClusterVersion>(link, None, None, "version").await {
         Ok(_) => {
             clear_trouble(board, link);
             link.replace_client(None);

@@ -165,23 +165,29 @@ impl Cluster {
 
     /// Changes one object and returns it as it then is.
     pub async fn patch<K: View>(&self, namespace: Option<&str>, name: &str, patch: &Patch) -> Result<K, CallError> {
-        let call = call_on::<K>("patch", namespace, Some(name));
-        let (content_type, body) = match patch {
-            Patch::Merge(body) => ("application/merge-patch+json", body),
-            Patch::Json(body) => ("application/json-patch+json", body),
-        };
-        let url = format!("{}/{name}?fieldManager={FIELD_MANAGER}", K::url_path(&(), namespace));
-        let request = Request::patch(url).header(header::CONTENT_TYPE, content_type).body(body.to_string().into_bytes());
-        let changed = self.call(call, request).await?;
+        let changed = self.call(call_on::<K>("patch", namespace, Some(name)), patching::<K>(namespace, name, patch)).await?;
         self.link.floor.note(&changed);
         Ok(changed)
     }
 
+    /// As [`Cluster::patch`], past the fence: for the lease itself.
+    pub(crate) async fn patch_unfenced<K: View>(
+        &self,
+        namespace: Option<&str>,
+        name: &str,
+        patch: &Patch,
+    ) -> Result<K, CallError> {
+        self.call_unfenced(call_on::<K>("patch", namespace, Some(name)), patching::<K>(namespace, name, patch)).await
+    }
+
     /// Creates one object from its whole text and returns it.
     pub async fn create<K: View>(&self, namespace: Option<&str>, object: &Value) -> Result<K, CallError> {
-        let url = format!("{}?fieldManager={FIELD_MANAGER}", K::url_path(&(), namespace));
-        let request = Request::post(url).header(header::CONTENT_TYPE, "application/json").body(object.to_string().into_bytes());
-        self.call(call_on::<K>("create", namespace, None), request).await
+        self.call(call_on::<K>("create", namespace, None), creating::<K>(namespace, object)).await
+    }
+
+    /// As [`Cluster::create`], past the fence: for the lease itself.
+    pub(crate) async fn create_unfenced<K: View>(&self, namespace: Option<&str>, object: &Value) -> Result<K, CallError> {
+        self.call_unfenced(call_on::<K>("create", namespace, None), creating::<K>(namespace, object)).await
     }
 
     /// Deletes the one object that has this uid.
@@ -252,14 +258,46 @@ impl Cluster {
     ) -> Result<T, CallError> {
         let request = request.map_err(|error| unreadable(&call, &error))?;
         let body = self.link.exchange(call.clone(), request).await;
+        self.read_answer(&call, body).await
+    }
+
+    async fn call_unfenced<T: serde::de::DeserializeOwned, E: std::error::Error>(
+        &self,
+        call: Call,
+        request: Result<Request<Vec<u8>>, E>,
+    ) -> Result<T, CallError> {
+        let request = request.map_err(|error| unreadable(&call, &error))?;
+        let body = self.link.exchange_unfenced(None, call.clone(), request).await;
+        self.read_answer(&call, body).await
+    }
+
+    async fn read_answer<T: serde::de::DeserializeOwned>(
+        &self,
+        call: &Call,
+        body: Result<Vec<u8>, CallError>,
+    ) -> Result<T, CallError> {
         if let Err(error) = &body
             && error.is_unauthorized()
         {
             self.link.note_login(true);
             crate::connect::renew(&self.link, &self.id).await;
         }
-        serde_json::from_slice(&body?).map_err(|error| unreadable(&call, &error))
+        serde_json::from_slice(&body?).map_err(|error| unreadable(call, &error))
     }
+}
+
+fn patching<K: View>(namespace: Option<&str>, name: &str, patch: &Patch) -> Result<Request<Vec<u8>>, http::Error> {
+    let (content_type, body) = match patch {
+        Patch::Merge(body) => ("application/merge-patch+json", body),
+        Patch::Json(body) => ("application/json-patch+json", body),
+    };
+    let url = format!("{}/{name}?fieldManager={FIELD_MANAGER}", K::url_path(&(), namespace));
+    Request::patch(url).header(header::CONTENT_TYPE, content_type).body(body.to_string().into_bytes())
+}
+
+fn creating<K: View>(namespace: Option<&str>, object: &Value) -> Result<Request<Vec<u8>>, http::Error> {
+    let url = format!("{}?fieldManager={FIELD_MANAGER}", K::url_path(&(), namespace));
+    Request::post(url).header(header::CONTENT_TYPE, "application/json").body(object.to_string().into_bytes())
 }
 
 fn unreadable(call: &Call, error: &dyn std::error::Error) -> CallError {
@@ -295,27 +333,25 @@ pub(crate) fn call_on<K: View>(verb: &'static str, namespace: Option<&str>, name
 /// Asks for the cluster's id, with a client that is not in place yet if one is given; `None` if the server is not
 /// an OpenShift cluster's.
 pub(crate) async fn identify(link: &Link, candidate: Option<kube::Client>) -> Result<Option<ClusterId>, CallError> {
-    let Some(version) = read_alone::<ClusterVersion>(link, candidate.clone(), "version").await? else { return Ok(None) };
+    let Some(version) = read_alone::<ClusterVersion>(link, candidate.clone(), None, "version").await? else { return Ok(None) };
     if !version.spec.cluster_id.is_empty() {
         return Ok(Some(ClusterId::new(version.spec.cluster_id)));
     }
-    let namespace = read_alone::<Namespace>(link, candidate, "kube-system").await?;
+    let namespace = read_alone::<Namespace>(link, candidate, None, "kube-system").await?;
     Ok(namespace.map(|namespace| ClusterId::new(namespace.uid_text())))
 }
 
+/// Reads one object, with a client that is not in place yet if one is given; `None` if it does not exist.
 pub(crate) async fn read_alone<K: View>(
     link: &Link,
     candidate: Option<kube::Client>,
+    namespace: Option<&str>,
     name: &str,
 ) -> Result<Option<K>, CallError> {
-    let call = call_on::<K>("get", None, Some(name));
-    let request = kube::core::Request::new(K::url_path(&(), None)).get(name, &GetParams::default());
+    let call = call_on::<K>("get", namespace, Some(name));
+    let request = kube::core::Request::new(K::url_path(&(), namespace)).get(name, &GetParams::default());
     let request = request.map_err(|error| unreadable(&call, &error))?;
-    let answer = match candidate {
-        Some(client) => link.exchange_on(client, call.clone(), request).await,
-        None => link.exchange(call.clone(), request).await,
-    };
-    match answer {
+    match link.exchange_unfenced(candidate, call.clone(), request).await {
         Ok(body) => serde_json::from_slice(&body).map(Some).map_err(|error| unreadable(&call, &error)),
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error),

@@ -128,7 +128,7 @@ impl ConnectError {
             Failure::NotSent(cause) if cause.contains("certificate") => Self::Tls { server, cause },
             Failure::NotSent(cause) | Failure::Lost(cause) => Self::Unreachable { server, cause },
             Failure::TimedOut(limit) => Self::Unreachable { server, cause: format!("no answer within {} s", limit.as_secs()) },
-            Failure::Answered { .. } | Failure::NoCredentials(_) | Failure::Unreadable(_) => {
+            Failure::Answered { .. } | Failure::NoCredentials(_) | Failure::Fenced(_) | Failure::Unreadable(_) => {
                 Self::Server { server, cause: error.to_string() }
             }
         }

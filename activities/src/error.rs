@@ -25,9 +25,14 @@ pub struct Call {
 }
 
 impl Call {
-    /// Whether the call changes anything.
+    /// Whether the call changes anything, as far as its verb tells.
     pub fn is_write(&self) -> bool {
         !matches!(self.verb, "get" | "list" | "watch")
+    }
+
+    /// Whether the call changes nothing although it is written: a question for one's own permissions.
+    pub(crate) fn is_review(&self) -> bool {
+        self.group == "authorization.k8s.io"
     }
 
     /// The permission that the call needs, as a person would grant it.
@@ -64,6 +69,8 @@ pub enum Failure {
     TimedOut(Duration),
     /// The credentials could not be had: nothing was sent.
     NoCredentials(String),
+    /// Somebody else drives the cluster: nothing was sent.
+    Fenced(String),
     /// The answer could not be read.
     Unreadable(String),
 }
@@ -106,6 +113,7 @@ impl CallError {
             | Failure::Lost(_)
             | Failure::TimedOut(_)
             | Failure::NoCredentials(_)
+            | Failure::Fenced(_)
             | Failure::Unreadable(_) => None,
         }
     }
@@ -124,6 +132,7 @@ impl CallError {
             Failure::Lost(cause) => format!("{call}: the connection broke before an answer came: {cause}"),
             Failure::TimedOut(limit) => format!("{call}: no answer within {} s", limit.as_secs()),
             Failure::NoCredentials(cause) => format!("{call}: no credentials: {cause}; log in again, then retry"),
+            Failure::Fenced(cause) => format!("{call}: not sent: {cause}"),
             Failure::Unreadable(cause) => format!("{call}: the answer is not what it should be: {cause}"),
         }
     }
@@ -148,6 +157,7 @@ pub(crate) fn classify(error: &CallError) -> ActivityError {
         }
         Failure::NotSent(_) => ActivityError::transient("unreachable", message),
         Failure::NoCredentials(_) => ActivityError::transient("unauthorized", message),
+        Failure::Fenced(_) => ActivityError::transient(ActivityError::FENCED, message),
         Failure::Lost(_) if write => ActivityError::unknown("connection-lost", message),
         Failure::TimedOut(_) if write => ActivityError::unknown("timeout", message),
         Failure::Lost(_) => ActivityError::transient("connection-lost", message),
@@ -233,6 +243,7 @@ mod tests {
         check("patch", Failure::Lost("reset".to_owned()), Unknown, "connection-lost");
         check("patch", Failure::TimedOut(Duration::from_secs(30)), Unknown, "timeout");
         check("patch", Failure::NotSent("refused".to_owned()), Transient, "unreachable");
+        check("patch", Failure::Fenced("cluster c is now driven by ana".to_owned()), Transient, "fenced");
         let shed = check("patch", answered(503, Some(3)), Transient, "unavailable");
         assert_eq!(shed.retry_after_seconds, Some(3));
         let throttled = check("patch", answered(429, Some(7)), Transient, "too-many-requests");

@@ -255,7 +255,7 @@ pub(crate) async fn fetch(
     let answer = if is_served_by(cluster, &url) {
         cluster.link.exchange(call, request).await
     } else {
-        cluster.link.exchange_on(service(cluster, &url)?, call, request).await
+        cluster.link.exchange_unfenced(Some(service(cluster, &url)?), call, request).await
     };
     let body = answer.map_err(|error| error.to_string())?;
     let graph = serde_json::from_slice(&body).map_err(|error| format!("{upstream} did not answer with a graph: {error}"))?;

@@ -28,6 +28,7 @@ pub mod graph;
 pub mod health;
 mod ids;
 pub mod inventory;
+pub mod lease;
 mod limiter;
 mod link;
 pub mod machine_health;

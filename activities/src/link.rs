@@ -1,6 +1,6 @@
 //! The link to one API server: single calls with a budget and a deadline, and the client that watches share.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use http::{HeaderMap, Request, StatusCode, header};
@@ -13,6 +13,8 @@ use windlass_engine::{Clock, Timestamp};
 use crate::connect::Connection;
 use crate::error::{Call, CallError, Failure};
 use crate::floor::Floor;
+use crate::lease::Holder;
+use crate::lease::fence::{Fence, Passage};
 use crate::limiter::Limiter;
 use crate::server_time::ServerTime;
 
@@ -40,6 +42,9 @@ pub(crate) struct Link {
     client: watch::Sender<Client>,
     limiter: Limiter,
     login_ended: Mutex<Option<LoginEnded>>,
+    fence: RwLock<Option<Arc<Fence>>>,
+    /// Who we are, once it was said.
+    pub(crate) us: OnceLock<Holder>,
 }
 
 /// That the server no longer accepts the login.
@@ -62,6 +67,8 @@ impl Link {
             client: watch::Sender::new(client),
             limiter,
             login_ended: Mutex::new(None),
+            fence: RwLock::new(None),
+            us: OnceLock::new(),
         }
     }
 
@@ -98,26 +105,55 @@ impl Link {
         }
     }
 
-    /// Makes one call and returns the body of its answer.
-    pub(crate) async fn exchange(&self, call: Call, request: Request<Vec<u8>>) -> Result<Vec<u8>, CallError> {
-        let client = self.client.borrow().clone();
-        self.exchange_on(client, call, request).await
+    /// Puts every write from now on behind a fence.
+    pub(crate) fn guard(&self, fence: Arc<Fence>) {
+        *self.fence.write().unwrap_or_else(PoisonError::into_inner) = Some(fence);
     }
 
-    /// Makes one call with a certain client: a renewed login is tried before it is put in place.
-    pub(crate) async fn exchange_on(&self, client: Client, call: Call, request: Request<Vec<u8>>) -> Result<Vec<u8>, CallError> {
+    /// Makes one call and returns the body of its answer. Behind a fence, a write that may not be made is not sent.
+    pub(crate) async fn exchange(&self, call: Call, request: Request<Vec<u8>>) -> Result<Vec<u8>, CallError> {
+        let client = self.client.borrow().clone();
+        // Its turn comes first: between the look at the lease and the sending there must be no waiting.
         self.limiter.admit().await;
+        let passage = self.admit(&client, &call).await?;
+        let outcome = self.answer(client, request).await;
+        if let Some(passage) = passage {
+            passage.end(&outcome);
+        }
+        outcome.map_err(|failure| CallError { call: call.into(), failure })
+    }
+
+    /// Makes one call past the fence, with a certain client if one is given: a renewed login is tried before it is put in place.
+    pub(crate) async fn exchange_unfenced(
+        &self,
+        client: Option<Client>,
+        call: Call,
+        request: Request<Vec<u8>>,
+    ) -> Result<Vec<u8>, CallError> {
+        let client = client.unwrap_or_else(|| self.client.borrow().clone());
+        self.limiter.admit().await;
+        self.answer(client, request).await.map_err(|failure| CallError { call: call.into(), failure })
+    }
+
+    /// Lets a call pass that changes something, if there is a fence; everything else needs none.
+    pub(crate) async fn admit(&self, client: &Client, call: &Call) -> Result<Option<Passage>, CallError> {
+        if !call.is_write() || call.is_review() {
+            return Ok(None);
+        }
+        let fence = self.fence.read().unwrap_or_else(PoisonError::into_inner).clone();
+        match fence {
+            Some(fence) => fence.admit(self, client, call).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn answer(&self, client: Client, request: Request<Vec<u8>>) -> Result<Vec<u8>, Failure> {
         let answer = tokio::time::timeout(CALL_LIMIT, answer_to(client, request)).await;
-        let failed = |failure| Err(CallError { call: call.clone().into(), failure });
-        let (status, headers, body) = match answer {
-            Err(_) => return failed(Failure::TimedOut(CALL_LIMIT)),
-            Ok(Err(failure)) => return failed(failure),
-            Ok(Ok(answer)) => answer,
-        };
+        let (status, headers, body) = answer.unwrap_or(Err(Failure::TimedOut(CALL_LIMIT)))?;
         if let Some(date) = headers.get(header::DATE).and_then(|date| date.to_str().ok()) {
             self.time.note_date(date, self.clock.now());
         }
-        if status.is_success() { Ok(body) } else { failed(refusal(status, &headers, &body)) }
+        if status.is_success() { Ok(body) } else { Err(refusal(status, &headers, &body)) }
     }
 }
 

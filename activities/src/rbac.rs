@@ -6,6 +6,8 @@ use std::fmt;
 use serde_json::{Value, json};
 use windlass_engine::{Activity, ActivityName};
 
+use crate::lease;
+
 /// One permission.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Permission {
@@ -99,7 +101,6 @@ pub(crate) const PREFLIGHT_OPTIONAL: [Permission; 21] = [
     on("list", "metal3.io", "baremetalhosts"),
     on("list", "operators.coreos.com", "clusterserviceversions"),
     on("list", "remediation.medik8s.io", "nodehealthchecks"),
-    within("openshift-config", "get", "coordination.k8s.io", "leases"),
     within("openshift-etcd", "get", "", "configmaps"),
     within("openshift-image-registry", "list", "apps", "deployments"),
     within("openshift-ingress", "list", "apps", "deployments"),
@@ -107,6 +108,14 @@ pub(crate) const PREFLIGHT_OPTIONAL: [Permission; 21] = [
     within("openshift-monitoring", "list", "apps", "statefulsets"),
     within("openshift-image-registry", "list", "apps", "statefulsets"),
     within("openshift-ingress", "list", "apps", "statefulsets"),
+    LEASE[0],
+];
+
+/// What a worker needs to drive a cluster alone; the namespace itself comes with the roles.
+pub const LEASE: [Permission; 3] = [
+    within(lease::NAMESPACE, "get", "coordination.k8s.io", "leases"),
+    within(lease::NAMESPACE, "create", "coordination.k8s.io", "leases"),
+    within(lease::NAMESPACE, "patch", "coordination.k8s.io", "leases"),
 ];
 
 /// The activities of an update, for a preflight that is not told which.
@@ -205,9 +214,10 @@ const ANSWER_GATES: [Permission; 2] =
 /// Verbs by group and resource.
 type Rules = BTreeMap<(&'static str, &'static str), BTreeSet<&'static str>>;
 
-/// The cluster role, and one role a namespace, that grant what the named activities need; ready to apply.
+/// The cluster role, and one role a namespace, that grant what the named activities and the worker that makes them need;
+/// ready to apply.
 pub fn roles<'a>(activities: impl IntoIterator<Item = &'a str>) -> Vec<Value> {
-    roles_granting(activities.into_iter().filter_map(needed_by).flatten())
+    roles_granting(activities.into_iter().filter_map(needed_by).flatten().chain(LEASE))
 }
 
 /// The cluster role, and one role a namespace, that grant these permissions; ready to apply.
@@ -217,7 +227,15 @@ pub fn roles_granting(permissions: impl IntoIterator<Item = Permission>) -> Vec<
         let rules = verbs.entry(permission.namespace).or_default();
         rules.entry((permission.group, permission.resource)).or_default().insert(permission.verb);
     }
-    verbs.into_iter().map(|(namespace, rules)| role(namespace, rules)).collect()
+    let mut roles = Vec::new();
+    for (namespace, rules) in verbs {
+        if namespace == Some(lease::NAMESPACE) {
+            // No role can be made in a namespace that is not there; with it, nobody needs to be allowed to make one.
+            roles.push(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": lease::NAMESPACE}}));
+        }
+        roles.push(role(namespace, rules));
+    }
+    roles
 }
 
 fn role(namespace: Option<&str>, rules: Rules) -> Value {
@@ -244,6 +262,9 @@ mod tests {
         assert_eq!(roles[0]["rules"], json!([rule(MACHINE_CONFIG, "machineconfigpools", &["get", "list", "patch"])]));
         assert_eq!(roles[1]["metadata"]["namespace"], MACHINES);
         assert_eq!(roles[1]["rules"], json!([rule(MACHINE, "machinehealthchecks", &["get", "patch"])]));
-        assert_eq!(roles.len(), 2);
+        assert_eq!(roles[2]["kind"], "Namespace");
+        assert_eq!(roles[3]["metadata"]["namespace"], "windlass");
+        assert_eq!(roles[3]["rules"], json!([rule("coordination.k8s.io", "leases", &["create", "get", "patch"])]));
+        assert_eq!(roles.len(), 4);
     }
 }

@@ -21,7 +21,7 @@ pub(crate) struct Cli {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 the run failed or the cluster did not answer; 2 usage; 3 parked, waiting for a person, \
-or interrupted and resumable; 4 not found; 5 another worker holds the journal; 6 the journal is damaged.";
+or interrupted and resumable; 4 not found; 5 another worker holds the journal or the cluster; 6 the journal is damaged.";
 
 /// Options that every command takes.
 #[derive(Args, Clone, Debug)]

@@ -1,5 +1,6 @@
 //! Driving runs in this process: the worker, its socket, and the view of both.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use crate::clock;
 use crate::failure::{Exit, Failure, Kind, Outcome};
 use crate::live::{Ending, Feed, Stage, Teller};
 use crate::mirror::Mirror;
+use crate::ownership::{self, Ownership};
 use crate::render::logbook;
 use crate::tell;
 use crate::ui::Ui;
@@ -33,6 +35,10 @@ pub(crate) struct Drive<'a> {
     pub(crate) cluster: String,
     /// Only this run; all open runs of the cluster if absent.
     pub(crate) only: Option<RunId>,
+    /// Not these: another journal goes on with them.
+    pub(crate) leave: BTreeSet<RunId>,
+    /// The hold on that cluster; a simulated one needs none.
+    pub(crate) ownership: Option<Ownership>,
     /// Whether time jumps from event to event.
     pub(crate) jumping: bool,
     /// Whether every gate is approved after a while, as if a patient person sat there.
@@ -67,7 +73,8 @@ impl Drive<'_> {
             until,
             cluster: Some(self.cluster.clone()),
             only: self.only,
-            epoch: None,
+            leave: self.leave,
+            epoch: self.ownership.as_ref().map(Ownership::epoch),
             scrutiny: Scrutiny::default(),
             barrier: self.mirror.as_ref().and_then(Mirror::barrier),
             hook: None,
@@ -81,6 +88,7 @@ impl Drive<'_> {
         if self.stand_in {
             tokio::spawn(approve_all(handle.clone(), self.clock));
         }
+        let stopping = self.ownership.as_ref().map(|held| tokio::spawn(held.stop_when_lost(handle.clone())));
         let feed = Feed::Local(handle.watch());
         let serving = tokio::spawn(listener.serve(handle.clone(), Some(self.cluster)));
         let mut working = tokio::spawn(worker.run());
@@ -93,8 +101,19 @@ impl Drive<'_> {
         if let Some(mirror) = self.mirror {
             mirror.finish(self.app).await;
         }
+        if let Some(stopping) = stopping {
+            stopping.abort();
+        }
+        let lost = match self.ownership {
+            Some(held) => held.release(&self.app.ui).await,
+            None => None,
+        };
         let report = report.map_err(|windlass_engine::WorkerError::Journal(error)| error)?;
-        Ok(Driven { ending, report })
+        match lost {
+            // Whoever came after the last step of all took nothing away.
+            Some(lost) if report.runs.iter().any(|run| run.ended.is_none()) => Err(ownership::ousted(&lost)),
+            Some(_) | None => Ok(Driven { ending, report }),
+        }
     }
 }
 

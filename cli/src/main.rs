@@ -9,6 +9,7 @@ mod drive;
 mod failure;
 mod live;
 mod mirror;
+mod ownership;
 mod plan_file;
 mod procedure;
 mod render;

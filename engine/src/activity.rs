@@ -78,6 +78,9 @@ pub struct ActivityError {
 }
 
 impl ActivityError {
+    /// The code of an attempt that was kept from acting because this worker lost the right to; the worker stops.
+    pub const FENCED: &'static str = "fenced";
+
     /// Nothing changed; try again.
     pub fn transient(code: &str, message: impl Into<String>) -> Self {
         Self::new(FailureKind::Transient, code, message)

@@ -116,8 +116,11 @@ fn is_held(error: &CallError) -> bool {
         Failure::Answered { status, .. } => {
             status.code == 429 || (status.code == 500 && status.message.contains("PodDisruptionBudget"))
         }
-        Failure::NotSent(_) | Failure::Lost(_) | Failure::TimedOut(_) | Failure::NoCredentials(_) | Failure::Unreadable(_) => {
-            false
-        }
+        Failure::NotSent(_)
+        | Failure::Lost(_)
+        | Failure::TimedOut(_)
+        | Failure::NoCredentials(_)
+        | Failure::Fenced(_)
+        | Failure::Unreadable(_) => false,
     }
 }

@@ -7,6 +7,7 @@ use windlass_engine::Timestamp;
 
 use super::{Check, Facts, Findings, Preflight};
 use crate::cluster::FIELD_MANAGER;
+use crate::lease::Standing;
 use crate::views::{ClusterVersion, MachineConfigPool, MachineHealthCheck, View};
 
 /// The login may do everything that the run will do: asked for each permission, before the first of them is needed.
@@ -22,31 +23,38 @@ pub(super) fn access(facts: &Facts, _: &Preflight) -> Check {
     )
 }
 
-/// A lease that was not renewed for so long past its end belongs to nobody who lives.
+/// A holder who renewed so lately surely lives; whether one who did not is gone, a start finds out by watching.
 const LEASE_MARGIN: Duration = Duration::from_secs(60);
 
-/// No other run works on this cluster.
+/// No other run works on this cluster. Only a look: the times in a lease are of its holder's clock, so nothing is taken because of them.
 pub(super) fn lock(facts: &Facts, _: &Preflight) -> Check {
     let mut found = Findings::default();
-    if let Some(lease) = facts.lock.seen().filter(|lease| !lease.spec.holder_identity.is_empty()) {
-        let (holder, spec) = (&lease.spec.holder_identity, &lease.spec);
-        let lasts = Duration::from_secs(u64::try_from(spec.lease_duration_seconds).unwrap_or(0)) + LEASE_MARGIN;
-        match spec.renew_time.map(Timestamp::from) {
-            Some(renewed) if facts.now.since(renewed) < lasts => {
-                found.block([format!("{holder} holds the lease openshift-config/windlass, renewed at {}", minute(renewed))]);
+    let held = facts.lock.seen().map(|lease| (Standing::of(lease), lease)).filter(|(held, _)| !held.is_free());
+    let other = held.filter(|(held, _)| !facts.us.as_ref().is_some_and(|us| held.is_of(us)));
+    if let Some((held, lease)) = other {
+        let holder = &held.owner.who;
+        match lease.spec.renew_time.map(Timestamp::from) {
+            Some(renewed) if apart(facts.now, renewed) < held.term + LEASE_MARGIN => {
+                found.block([format!("{holder} holds the lease windlass/windlass, renewed at {}", minute(renewed))]);
             }
             Some(renewed) => {
-                found.warn([format!(
-                    "{holder} left the lease openshift-config/windlass behind, renewed last at {}",
-                    minute(renewed)
-                )]);
+                found.warn([format!("{holder} left the lease windlass/windlass behind, renewed last at {}", minute(renewed))]);
             }
-            None => found.warn([format!("{holder} holds the lease openshift-config/windlass and never renewed it")]),
+            None => found.warn([format!("{holder} holds the lease windlass/windlass and never renewed it")]),
         }
     }
-    found.warn(facts.lock.unreadable().map(|why| format!("the lease openshift-config/windlass {why}")));
+    found.warn(facts.lock.unreadable().map(|why| format!("the lease windlass/windlass {why}")));
     found.fine("no other run holds the cluster");
-    found.judge("lock", "no other run works on this cluster", "let the other run end, or cancel it where it is driven")
+    found.judge(
+        "lock",
+        "no other run works on this cluster",
+        "let the other run end, or cancel it where it is driven; if that machine is lost, `windlass adopt` takes its runs over",
+    )
+}
+
+/// How far two times lie apart, whichever is first: a clock that is far ahead proves no life either.
+fn apart(one: Timestamp, other: Timestamp) -> Duration {
+    one.since(other).max(other.since(one))
 }
 
 fn minute(at: Timestamp) -> String {

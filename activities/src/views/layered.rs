@@ -151,8 +151,13 @@ pub struct LeaseSpec {
     /// How long it holds without being renewed.
     #[serde(deserialize_with = "super::nullable")]
     pub lease_duration_seconds: i64,
+    /// Since when it is held.
+    pub acquire_time: Option<DateTime<Utc>>,
     /// When it was renewed last.
     pub renew_time: Option<DateTime<Utc>>,
+    /// How often it was taken.
+    #[serde(deserialize_with = "super::nullable")]
+    pub lease_transitions: i64,
 }
 
 /// A machine configuration, metadata only: the rendered ones are large.

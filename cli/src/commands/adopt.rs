@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use windlass_activities::Cluster;
+use windlass_activities::lease::Taking;
 use windlass_engine::archive::{ImportError, import_run};
 use windlass_engine::journal::{DiskJournal, Journal as _};
 use windlass_engine::mirror::{Adoptable, MirrorError, adoptable, read_directory};
@@ -15,6 +16,7 @@ use crate::clock;
 use crate::drive::{Drive, conclude};
 use crate::failure::{Exit, Failure, Kind, Outcome};
 use crate::mirror::{self, MirrorArgs};
+use crate::ownership;
 use crate::procedure;
 use crate::render::list::{ago, step};
 use crate::tell;
@@ -31,6 +33,9 @@ pub(crate) struct Args {
     from: PathBuf,
     /// The run: its id, or a unique beginning or end of it; all open runs if absent
     run: Option<String>,
+    /// Take the cluster even from a worker that lives; needs --reason
+    #[arg(long, requires = "reason")]
+    force: bool,
     /// Only take the runs over; `windlass resume` drives them
     #[arg(long)]
     no_drive: bool,
@@ -50,6 +55,10 @@ pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
     let runs = of_cluster(app, args, &found, &cluster)?;
     let dir = app.journal()?;
     let mut journal = tell::open(&dir, &clock)?;
+    // First the cluster, so that the old worker records nothing more of consequence, and nothing of its can still take effect.
+    let reason = args.reason.clone().unwrap_or_else(|| format!("adopted from mirror {}", args.from.display()));
+    let taking = Taking::Over { reason, force: args.force };
+    let ownership = ownership::hold(app, &cluster, &journal, &taking, &runs).await?;
     let second = mirror::attach(app, &dir, &mut journal, &args.mirror, &clock).await?;
     let mut paused = 0;
     // What reached the mirror until now counts, not what it had when it was first looked at.
@@ -62,11 +71,14 @@ pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
         if let Some(second) = second {
             second.finish(app).await;
         }
+        ownership.release(&app.ui).await;
         return Ok(after(app, &runs, paused));
     }
     let registry = windlass_workflows::register(Registry::new(), &cluster);
     let (cluster, only) = (cluster.id().to_string(), if let [run] = runs.as_slice() { Some(*run) } else { None });
-    let drive = Drive { app, dir, journal, registry, clock, cluster, only, jumping: false, stand_in: false, mirror: second };
+    let (leave, ownership) = (ownership.elsewhere(), Some(ownership));
+    let (jumping, stand_in) = (false, false);
+    let drive = Drive { app, dir, journal, registry, clock, cluster, only, leave, ownership, jumping, stand_in, mirror: second };
     let driven = drive.run().await?;
     Ok(conclude(app, &driven.report.runs, driven.ending))
 }

@@ -1,5 +1,6 @@
 //! `windlass rehearse`
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -102,6 +103,8 @@ async fn rehearse(
         clock,
         cluster,
         only: Some(run),
+        leave: BTreeSet::new(),
+        ownership: None,
         jumping: args.speed.is_none(),
         stand_in: !args.ask,
         mirror: None,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use windlass_activities::lease::Taking;
 use windlass_activities::windows::FindWindow;
 use windlass_engine::control::{What, record_offline};
 use windlass_engine::journal::{DiskJournal, Journal as _, JournalError};
@@ -15,7 +16,8 @@ use crate::books::{Books, worker_of};
 use crate::clock;
 use crate::drive::{Drive, conclude};
 use crate::failure::{Exit, Failure, Kind, Outcome};
-use crate::mirror::{self, MirrorArgs};
+use crate::mirror::{self, Mirror, MirrorArgs};
+use crate::ownership::{self, Ownership};
 use crate::procedure::{self, plan_in};
 use crate::tell;
 
@@ -72,34 +74,60 @@ pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
     let ours = refuse_foreign(app, open, only, &cluster)?;
     let mut journal = tell::open(&dir, &clock)?;
     let mirror = mirror::attach(app, &dir, &mut journal, &args.mirror, &clock).await?;
-    let mut driven_runs = 0;
-    for run in &ours {
-        if let Some(failure) = paused(run) {
+    let willing: Vec<&OpenRun> = ours.iter().filter(|run| is_willing(app, run, only)).collect();
+    if willing.is_empty() {
+        return put_down(app, journal, mirror, None).await.map(|()| conclude(app, &ours, crate::live::Ending::Settled));
+    }
+    let ownership = ownership::hold(app, &cluster, &journal, &Taking::Free, &[]).await?;
+    let leave = ownership.elsewhere();
+    let willing: Vec<&OpenRun> = willing.into_iter().filter(|run| !leave.contains(&run.run)).collect();
+    let named = only.and_then(|run| ownership.left_alone(run));
+    if named.is_none() {
+        for failure in ours.iter().filter_map(|run| ownership.left_alone(run.run)) {
             app.ui.talk(&format!("{}: {}", failure.message, failure.next));
-            continue;
         }
-        if run.parked.is_some() && only.is_none() {
-            app.ui.talk(&format!("run {} stays parked; `windlass resume {}` lets it go on", run.run, run.run));
-            continue;
-        }
-        driven_runs += 1;
+    }
+    if willing.is_empty() {
+        put_down(app, journal, mirror, Some(ownership)).await?;
+        return named.map_or(Ok(Exit::Done), Err);
+    }
+    for run in willing {
         if let Some(request) = overruled.take() {
             record_offline(&mut journal, &request, clock.now())??;
         }
         prepare(&mut journal, &books, run, args, &clock)?;
     }
-    if driven_runs == 0 {
-        Box::new(journal).close()?;
-        if let Some(mirror) = mirror {
-            mirror.finish(app).await;
-        }
-        return Ok(conclude(app, &ours, crate::live::Ending::Settled));
-    }
     let registry = windlass_workflows::register(Registry::new(), &cluster);
-    let cluster = cluster.id().to_string();
+    let (cluster, ownership) = (cluster.id().to_string(), Some(ownership));
+    let (jumping, stand_in) = (false, false);
     let driven =
-        Drive { app, dir, journal, registry, clock, cluster, only, jumping: false, stand_in: false, mirror }.run().await?;
+        Drive { app, dir, journal, registry, clock, cluster, only, leave, ownership, jumping, stand_in, mirror }.run().await?;
     Ok(conclude(app, &driven.report.runs, driven.ending))
+}
+
+/// Closes a journal in which nothing is driven after all: the mirror has it whole before the cluster is given back.
+async fn put_down(app: &App, journal: DiskJournal, mirror: Option<Mirror>, ownership: Option<Ownership>) -> Result<(), Failure> {
+    Box::new(journal).close()?;
+    if let Some(mirror) = mirror {
+        mirror.finish(app).await;
+    }
+    if let Some(ownership) = ownership {
+        ownership.release(&app.ui).await;
+    }
+    Ok(())
+}
+
+/// Whether a run goes on now; says why not.
+fn is_willing(app: &App, run: &OpenRun, only: Option<RunId>) -> bool {
+    if let Some(failure) = paused(run) {
+        app.ui.talk(&format!("{}: {}", failure.message, failure.next));
+        return false;
+    }
+    if run.parked.is_some() && only.is_none() {
+        app.ui.talk(&format!("run {} stays parked; `windlass resume {}` lets it go on", run.run, run.run));
+        return false;
+    }
+    true
 }
 
 /// A person's word for the step that waits for its window at this moment, and for no other.

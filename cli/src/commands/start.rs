@@ -1,10 +1,12 @@
 //! `windlass start`
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Serialize;
 use windlass_activities::Cluster;
+use windlass_activities::lease::Taking;
 use windlass_engine::control::{Request, What, record_offline};
 use windlass_engine::journal::{DiskJournal, JournalError, refuse_newer};
 use windlass_engine::remote::Remote;
@@ -16,6 +18,7 @@ use crate::clock;
 use crate::drive::{Drive, follow};
 use crate::failure::{Exit, Failure, Kind, Outcome};
 use crate::mirror::{self, MirrorArgs};
+use crate::ownership;
 use crate::plan_file::{PlanFile, SigningKey};
 use crate::procedure::{self, Input, PLAN_SIGNAL, Prepared, Procedure};
 use crate::render;
@@ -55,6 +58,7 @@ pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
     let settings = clock::settings(app);
     let clock = settings.clock.clone();
     let cluster = procedure::connect(app, settings).await?;
+    ownership::refuse_driven(app, &cluster, &dir).await?;
     let Agreed { prepared, drift } = agree(args, &dir, &cluster, &clock).await?;
     let shown = render::plan::text(&prepared.plan);
     app.ui.talk(&shown);
@@ -86,25 +90,16 @@ pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
         Err(JournalError::Locked { .. }) => return hand_over(app, &dir, run, requests).await,
         other => other?,
     };
+    // Before there is a run: a refusal leaves nothing behind.
+    let ownership = Some(ownership::hold(app, &cluster, &journal, &Taking::Free, &[]).await?);
     let mirror = mirror::attach(app, &dir, &mut journal, &args.mirror, &clock).await?;
     let journal = create(journal, requests, &clock)?;
     app.ui.talk(&format!("run {run}"));
     let registry = windlass_workflows::register(Registry::new(), &cluster);
-    let cluster = cluster.id().to_string();
-    let driven = Drive {
-        app,
-        dir: dir.clone(),
-        journal,
-        registry,
-        clock,
-        cluster,
-        only: Some(run),
-        jumping: false,
-        stand_in: false,
-        mirror,
-    }
-    .run()
-    .await?;
+    let (only, leave, cluster) = (Some(run), BTreeSet::new(), cluster.id().to_string());
+    let (jumping, stand_in) = (false, false);
+    let driven =
+        Drive { app, dir, journal, registry, clock, cluster, only, leave, ownership, jumping, stand_in, mirror }.run().await?;
     if app.ui.format != crate::ui::Format::Table {
         crate::commands::status::print(app, &run.to_string()).await?;
     }

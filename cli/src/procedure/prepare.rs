@@ -15,6 +15,7 @@ use windlass_workflows::planning::{Findings, plan};
 
 use crate::app::App;
 use crate::failure::{Failure, Kind};
+use crate::ownership;
 use crate::procedure::{Input, Procedure};
 
 /// A plan, and the input of the run that carries it out.
@@ -136,7 +137,14 @@ pub(crate) fn catalogue() -> Registry {
 /// Connects to the cluster that the command line names.
 pub(crate) async fn connect(app: &App, settings: Settings) -> Result<Arc<Cluster>, Failure> {
     let connection = Connection { kubeconfig: app.global.kubeconfig.clone(), context: app.global.context.clone() };
-    Cluster::connect_with(&connection, settings).await.map(Arc::new).map_err(Failure::from)
+    let cluster = Cluster::connect_with(&connection, settings).await?;
+    // Without a place for a journal there is nothing of ours on any cluster.
+    if let Ok(dir) = app.journal()
+        && let Some(us) = ownership::known(&dir)?
+    {
+        cluster.introduce(us);
+    }
+    Ok(Arc::new(cluster))
 }
 
 impl From<ConnectError> for Failure {

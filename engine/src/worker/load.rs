@@ -24,7 +24,7 @@ const PARTS_UNDER_WAY: usize = 16;
 impl Worker {
     pub(super) fn load_runs(&mut self) -> Result<(), WorkerError> {
         for head in self.journal.runs()? {
-            let wanted = self.options.only.is_none_or(|only| only == head.run);
+            let wanted = self.options.only.is_none_or(|only| only == head.run) && !self.options.leave.contains(&head.run);
             if !head.ended && wanted {
                 self.load_run(head)?;
             }

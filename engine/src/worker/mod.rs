@@ -11,7 +11,7 @@ mod intake;
 mod load;
 mod outcome;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -43,6 +43,8 @@ pub struct WorkerOptions {
     pub cluster: Option<String>,
     /// Drives only this run; `None` drives all.
     pub only: Option<RunId>,
+    /// Leaves these runs alone: another journal goes on with them.
+    pub leave: BTreeSet<RunId>,
     /// The epoch of the cluster's lease that this worker holds, for the history.
     pub epoch: Option<u64>,
     /// How closely a workflow is watched for asking differently when replayed.
@@ -62,6 +64,7 @@ impl Default for WorkerOptions {
             until: Until::Settled,
             cluster: None,
             only: None,
+            leave: BTreeSet::new(),
             epoch: None,
             scrutiny: Scrutiny::default(),
             barrier: None,

@@ -19,6 +19,11 @@ impl Worker {
         }
         self.land(run, command);
         self.forget_progress(run, command);
+        if result.as_ref().is_err_and(|error| error.code == ActivityError::FENCED) {
+            // Somebody else acts now. The attempt stays open, as after a crash: its end is theirs to find out, or the next worker's.
+            self.stopping = true;
+            return;
+        }
         match result {
             Ok(output) => {
                 self.record(run, Event::ActivityCompleted { command, attempt: number, output, evidence: None });

@@ -51,7 +51,8 @@ impl<T> Look<T> {
                 | Failure::NotSent(_)
                 | Failure::Lost(_)
                 | Failure::TimedOut(_)
-                | Failure::NoCredentials(_) => {
+                | Failure::NoCredentials(_)
+                | Failure::Fenced(_) => {
                     // A question changes nothing, so an answer that was lost is asked for again.
                     let verdict = ActivityError::from(error);
                     Err(ActivityError::transient(&verdict.code, verdict.message))

@@ -16,6 +16,7 @@ use super::Preflight;
 use crate::cluster::{Cluster, Query};
 use crate::credentials::CredentialsState;
 use crate::error::CallError;
+use crate::lease::Holder;
 use crate::machine_health::health_checks;
 use crate::rbac::Permission;
 use crate::snapshot::membership;
@@ -76,8 +77,10 @@ pub struct Facts {
     pub node_health_checks: Look<Vec<NodeHealthCheck>>,
     /// The storage clusters.
     pub storage: Look<Vec<CephCluster>>,
-    /// The lock of another run.
+    /// Who drives the cluster.
     pub lock: Look<Lease>,
+    /// Who we are, if that is known: what our own journal left behind is no other's.
+    pub us: Option<Holder>,
     /// Rendered configurations that nodes or pools name and that do not exist.
     pub unrendered: Look<BTreeSet<String>>,
     /// Operators that the lifecycle manager installed, metadata only.

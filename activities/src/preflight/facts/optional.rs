@@ -10,6 +10,7 @@ use crate::cluster::{Cluster, Query};
 use crate::credentials::{CredentialsState, ReadCredentials};
 use crate::error::CallError;
 use crate::health::{HealthProbes, ProbeHealth, PrometheusProbe};
+use crate::lease;
 use crate::preflight::Preflight;
 use crate::rbac::{self, Permission};
 use crate::target::CheckDisconnected;
@@ -49,7 +50,8 @@ impl Facts {
         self.hosts = listed(cx, &all).await?;
         self.node_health_checks = listed(cx, &all).await?;
         self.storage = listed(cx, &all).await?;
-        self.lock = one(cx, Some("openshift-config"), "windlass").await?;
+        self.lock = one(cx, Some(lease::NAMESPACE), lease::NAME).await?;
+        self.us = cluster.us().cloned();
         say("rendered configurations");
         self.unrendered = Look::of(unrendered(cx, &named_configs(self)).await)?;
         say("installed operators, webhooks and single replicas");

@@ -51,7 +51,7 @@ fn what_could_not_be_read_is_a_warning_with_the_permission() {
     check("alerts", "alerts", |facts, why| facts.alerts = Look::Unreadable(why));
     check("images", "signatures and mirrors", |facts, why| facts.signed = Look::Unreadable(why));
     check("out-of-band", "bare-metal hosts", |facts, why| facts.hosts = Look::Unreadable(why));
-    check("lock", "the lease openshift-config/windlass", |facts, why| facts.lock = Look::Unreadable(why));
+    check("lock", "the lease windlass/windlass", |facts, why| facts.lock = Look::Unreadable(why));
     check("storage", "storage clusters", |facts, why| facts.storage = Look::Unreadable(why));
     check("webhooks", "webhooks", |facts, why| facts.webhooks = Look::Unreadable(why));
     check("single-replicas", "replicas", |facts, why| facts.replicas = Look::Unreadable(why));

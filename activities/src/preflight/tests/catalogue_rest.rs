@@ -110,16 +110,25 @@ fn p23_p27_p29_others_and_what_they_left() {
         move |facts: &mut Facts, _: &mut Preflight| facts.lock = seen(object)
     };
     look("lock", |_, _| (), "pass: no other run holds the cluster");
-    look(
-        "lock",
-        lease("2026-03-01T11:59:30Z"),
-        "block: run 7 holds the lease openshift-config/windlass, renewed at 2026-03-01 11:59Z",
-    );
+    look("lock", lease("2026-03-01T11:59:30Z"), "block: run 7 holds the lease windlass/windlass, renewed at 2026-03-01 11:59Z");
     look(
         "lock",
         lease("2026-03-01T08:00:00Z"),
-        "warn: run 7 left the lease openshift-config/windlass behind, renewed last at 2026-03-01 08:00Z",
+        "warn: run 7 left the lease windlass/windlass behind, renewed last at 2026-03-01 08:00Z",
     );
+    // A clock that is ahead is no sign of life: it would block for as long as it is ahead.
+    look(
+        "lock",
+        lease("2026-03-01T14:00:00Z"),
+        "warn: run 7 left the lease windlass/windlass behind, renewed last at 2026-03-01 14:00Z",
+    );
+    let ours = |facts: &mut Facts, _: &mut Preflight| {
+        let holder = "laptop-1.a/j1/s1";
+        facts.lock = seen(json!({"spec": {"holderIdentity": holder, "renewTime": "2026-03-01T11:59:30Z"}}));
+        let (home, journal, start) = ("laptop-1.a".to_owned(), "j1".to_owned(), "s2".to_owned());
+        facts.us = Some(crate::lease::Holder { home, journal, start });
+    };
+    look("lock", ours, "pass: no other run holds the cluster");
     look("reconcilers", |_, _| (), "pass: nobody writes them again and again");
     look(
         "reconcilers",

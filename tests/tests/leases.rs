@@ -421,13 +421,13 @@ async fn an_ousted_worker_stops_and_its_successor_finishes() {
         let of_bo = taking.await.expect("no panic").expect("by force");
         drive(&stage, &bo, &of_bo, false).await;
         assert_eq!((stage.ending(), effects(&stage)), (Ending::Completed, expect.clone()), "after {after} writes");
-        let epochs: Vec<Option<u64>> = stage.history().iter().filter_map(|record| epoch(&record.event)).collect();
-        assert_eq!(epochs.last(), Some(&Some(2)), "after {after} writes");
+        let epochs: Vec<u64> = stage.history().iter().filter_map(|record| epoch(&record.event)).collect();
+        assert_eq!(epochs.last(), Some(&2), "after {after} writes");
     }
 }
 
-fn epoch(event: &Event) -> Option<Option<u64>> {
-    if let Event::RunResumed { epoch, .. } = event { Some(*epoch) } else { None }
+fn epoch(event: &Event) -> Option<u64> {
+    if let Event::RunResumed { epoch, .. } = event { *epoch } else { None }
 }
 
 /// What is no effect on what the run is about: leases come and go.

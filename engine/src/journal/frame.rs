@@ -47,13 +47,31 @@ impl FrameHeader {
         self.commit + u64::from(self.last_of_commit)
     }
 
+    /// The flags as they stand in the record.
+    pub(crate) fn flags(&self) -> u8 {
+        let last = if self.last_of_commit { LAST_OF_COMMIT } else { 0 };
+        last | if self.ends_run { ENDS_RUN } else { 0 }
+    }
+
+    /// What flags mean: last of its commit, ends its run; `None` if this format does not have them.
+    pub(crate) fn read_flags(flags: u8) -> Option<(bool, bool)> {
+        (flags & !(LAST_OF_COMMIT | ENDS_RUN) == 0).then_some((flags & LAST_OF_COMMIT != 0, flags & ENDS_RUN != 0))
+    }
+
+    /// The hash of the whole record that this header makes of a payload.
+    pub(crate) fn hash_with(&self, payload: &[u8]) -> Result<RecordHash, CodecError> {
+        let mut frame = vec![0; FRAME_HEADER_BYTES];
+        frame.extend_from_slice(payload);
+        self.seal(&mut frame)?;
+        Ok(hash(&frame))
+    }
+
     /// Writes the header in front of the payload that stands in `frame` already, and its checksum.
     pub(crate) fn seal(&self, frame: &mut [u8]) -> Result<(), CodecError> {
-        let flags = if self.last_of_commit { LAST_OF_COMMIT } else { 0 } | if self.ends_run { ENDS_RUN } else { 0 };
         let layout: Layout = (
             (self.length, 0, self.global),
             (*self.run.as_bytes(), self.seq, self.at.as_micros()),
-            (self.commit, self.incarnation, flags, CODEC_JSON, 0),
+            (self.commit, self.incarnation, self.flags(), CODEC_JSON, 0),
             self.prev,
         );
         codec::encode_into(layout, &mut frame[..FRAME_HEADER_BYTES])?;
@@ -65,9 +83,9 @@ impl FrameHeader {
     fn decode(bytes: &[u8]) -> Result<Self, Checked> {
         let layout: Layout = codec::decode(bytes).map_err(|e| Checked::Bad(e.to_string()))?;
         let ((length, _, global), (run, seq, at), (commit, incarnation, flags, codec, reserved), prev) = layout;
-        if flags & !(LAST_OF_COMMIT | ENDS_RUN) != 0 || codec != CODEC_JSON || reserved != 0 {
+        let (Some((last_of_commit, ends_run)), CODEC_JSON, 0) = (Self::read_flags(flags), codec, reserved) else {
             return Err(Checked::Newer { global, detail: format!("flags {flags}, codec {codec} and reserved {reserved}") });
-        }
+        };
         Ok(Self {
             length,
             global,
@@ -76,8 +94,8 @@ impl FrameHeader {
             at: Timestamp::from_micros(at),
             commit,
             incarnation,
-            last_of_commit: flags & LAST_OF_COMMIT != 0,
-            ends_run: flags & ENDS_RUN != 0,
+            last_of_commit,
+            ends_run,
             prev,
         })
     }
@@ -160,7 +178,8 @@ pub(crate) fn record(header: &FrameHeader, frame: &[u8]) -> Result<Record, Decod
     Ok(Record { global: header.global, run: header.run, seq: header.seq, at: header.at, event })
 }
 
-fn event(payload: &[u8]) -> Result<Event, DecodeFailure> {
+/// The event that a payload holds.
+pub(crate) fn event(payload: &[u8]) -> Result<Event, DecodeFailure> {
     // Checked once as a whole, so that serde_json need not check each string.
     let text = std::str::from_utf8(payload).map_err(|error| DecodeFailure::Malformed(error.to_string()))?;
     serde_json::from_str(text).map_err(|error| {

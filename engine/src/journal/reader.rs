@@ -40,6 +40,11 @@ impl JournalReader {
         self.records_from(Position::START)
     }
 
+    /// Walks over the records as they stand in the log, from the first one on.
+    pub(crate) fn scan(&self) -> Scanner {
+        Scanner::new(self.log_dir.clone(), Position::START)
+    }
+
     /// The records from a place on that [`Records::position`] gave.
     pub fn records_from(&self, position: Position) -> Records {
         Records { scan: Scanner::new(self.log_dir.clone(), position), run: None, failed: false }

@@ -132,6 +132,11 @@ impl Scanner {
         self.current.as_ref().map_or(&[], |current| &self.buffer[current.bytes.clone()])
     }
 
+    /// Its event as it was written.
+    pub(crate) fn payload(&self) -> &[u8] {
+        self.frame().get(frame::FRAME_HEADER_BYTES..).unwrap_or_default()
+    }
+
     /// Where it begins.
     pub(crate) fn begins(&self) -> Position {
         self.current.as_ref().map_or(self.at, |current| current.at)

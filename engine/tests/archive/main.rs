@@ -2,3 +2,9 @@
 
 #[cfg(test)]
 mod import;
+#[cfg(test)]
+mod redaction;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod tamper;

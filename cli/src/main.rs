@@ -1,12 +1,14 @@
 //! The `windlass` command: one file per command in `commands/`, everything else serves them.
 
 mod app;
+mod archive_file;
 mod books;
 mod calendar_args;
 mod clock;
 mod commands;
 mod drive;
 mod failure;
+mod intake;
 mod live;
 mod mirror;
 mod ownership;

@@ -82,8 +82,8 @@ impl PlanFile {
 
     /// Signs it and writes it to a file that only its owner can read.
     pub(crate) fn write(mut self, path: &Path, key: &SigningKey) -> Result<(), Failure> {
-        let value = key.0.sign(self.signed_text()?.as_bytes());
-        self.signature = Some(Signature { key: key.public(), value: BASE64.encode(value.as_ref()) });
+        let value = key.sign(self.signed_text()?.as_bytes());
+        self.signature = Some(Signature { key: key.public(), value });
         let mut text = serde_json::to_string_pretty(&self).map_err(|e| unwritable(&e))?;
         text.push('\n');
         let mut file = OpenOptions::new()
@@ -161,13 +161,28 @@ pub(crate) struct SigningKey(Ed25519KeyPair);
 impl SigningKey {
     /// Reads the key beside the journal; makes one if there is none.
     pub(crate) fn of(journal: &Path) -> Result<Self, Failure> {
+        match Self::known(journal)? {
+            Some(key) => Ok(key),
+            None => Self::parse(&Self::make(journal, &journal.join(KEY_FILE))?, journal),
+        }
+    }
+
+    /// Reads the key beside the journal, if there is one.
+    pub(crate) fn known(journal: &Path) -> Result<Option<Self>, Failure> {
         let path = journal.join(KEY_FILE);
-        let bytes = match std::fs::read(&path) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Self::make(journal, &path)?,
-            outcome => outcome.map_err(|e| Failure::io("reading the key in", &path, &e))?,
-        };
-        let key = Ed25519KeyPair::from_pkcs8(&bytes).map_err(|e| {
-            Failure::usage(format!("{} is no signing key: {e}", path.display()), "move it aside, then plan again")
+        match std::fs::read(&path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            outcome => {
+                let bytes = outcome.map_err(|e| Failure::io("reading the key in", &path, &e))?;
+                Self::parse(&bytes, journal).map(Some)
+            }
+        }
+    }
+
+    fn parse(bytes: &[u8], journal: &Path) -> Result<Self, Failure> {
+        let key = Ed25519KeyPair::from_pkcs8(bytes).map_err(|e| {
+            let name = journal.join(KEY_FILE).display().to_string();
+            Failure::usage(format!("{name} is no signing key: {e}"), "move it aside, then retry; a new one is made")
         })?;
         Ok(Self(key))
     }
@@ -192,6 +207,11 @@ impl SigningKey {
         file.write_all(document.as_ref()).map_err(|e| Failure::io("making the key in", path, &e))?;
         file.sync_all().map_err(|e| Failure::io("making the key in", path, &e))?;
         Ok(document.as_ref().to_vec())
+    }
+
+    /// A signature in base64.
+    pub(crate) fn sign(&self, bytes: &[u8]) -> String {
+        BASE64.encode(self.0.sign(bytes).as_ref())
     }
 
     /// The public half, as it is named on the command line.

@@ -32,6 +32,8 @@ fn the_help_is_a_contract() {
         "verify",
         "repair",
         "export",
+        "replay",
+        "import",
         "sim",
         "snapshot",
         "rbac",

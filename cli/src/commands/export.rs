@@ -1,110 +1,138 @@
 //! `windlass export`
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
-use windlass_engine::journal::{JournalError, JournalFormat};
-use windlass_engine::{Event, Record, RunId};
+use tempfile::NamedTempFile;
+use windlass_engine::RunId;
+use windlass_engine::archive::{Export, ExportError, Exported, Redactor, export};
+use windlass_engine::journal::{JournalReader, refuse_newer};
 
 use crate::app::App;
 use crate::books::{Books, no_such_run};
 use crate::failure::{Exit, Failure, Kind, Outcome};
+use crate::plan_file::SigningKey;
+use crate::ui::Ui;
 use crate::words;
 
-/// Write the history of a run as JSON lines: a header, then one event a line, as the journal has them.
+/// Write the history of a run as JSON lines that prove themselves: linked, and signed with the key beside the journal.
+///
+/// `windlass verify FILE` checks it and `windlass replay FILE` replays it, on any machine and without this journal. What looks
+/// like a secret (private keys, tokens, passwords) is replaced by a placeholder, the same one wherever the value stands.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The run: its id, or a unique beginning or end of it
     run: String,
     /// The file to write; stdout if absent
     file: Option<PathBuf>,
-}
-
-/// The first line of an export.
-#[derive(Serialize)]
-struct Header {
-    windlass: &'static str,
-    format: u32,
-    build: &'static str,
-    run: RunId,
-}
-
-/// Every other line.
-#[derive(Serialize)]
-struct Line<'a> {
-    seq: u64,
-    at: windlass_engine::Timestamp,
-    event: &'a Event,
+    /// Replace this value, too, wherever it stands; as often as needed
+    #[arg(long, value_name = "TEXT")]
+    redact: Vec<String>,
+    /// Keep even what looks like a secret
+    #[arg(long, conflicts_with = "redact")]
+    no_redact: bool,
 }
 
 pub(crate) fn run(app: &App, args: &Args) -> Outcome {
-    let books = Books::open(&app.journal()?)?;
+    let dir = app.journal()?;
+    let books = Books::open(&dir)?;
     let run = books.resolve(&args.run)?;
-    let mut records = books.records_of(run).peekable();
-    match records.next_if(Result::is_err) {
-        Some(nothing_readable) => return Err(nothing_readable.map_or_else(Failure::from, |_| no_such_run(&args.run))),
-        None if records.peek().is_none() => return Err(no_such_run(&args.run)),
-        None => {}
+    // What begins behind damage is not there for us.
+    books.records_of(run).next().ok_or_else(|| no_such_run(&args.run))??;
+    let redactor = if args.no_redact { None } else { Some(Redactor::new(&args.redact).map_err(|e| refused(e, None))?) };
+    let source = Source { reader: JournalReader::open(&dir)?, run, key: key_of(&dir)? };
+    let Some(path) = &args.file else {
+        let exported = source.write(redactor, &mut Stdout(&app.ui)).map_err(|e| refused(e, None))?;
+        return conclude(exported);
+    };
+    let mut file = beside(path)?;
+    let exported = source.write(redactor, &mut file).map_err(|e| refused(e, Some(path)))?;
+    publish(file, path)?;
+    let redacted = match exported.redacted {
+        0 => String::new(),
+        some => format!(", something in {some} of them redacted"),
+    };
+    let events = usize::try_from(exported.events).unwrap_or(usize::MAX);
+    app.ui.talk(&format!("{} written to {}{redacted}", words::count(events, "event"), path.display()));
+    app.ui.talk(&format!("`windlass verify {} --signer {}` proves it on any machine", path.display(), source.key.public()));
+    conclude(exported)
+}
+
+/// The key beside the journal. None is made in the journal of a newer windlass, in which nothing may change.
+fn key_of(dir: &Path) -> Result<SigningKey, Failure> {
+    if let Some(key) = SigningKey::known(dir)? {
+        return Ok(key);
     }
-    let header = Header { windlass: "history", format: JournalFormat::CURRENT.0, build: env!("CARGO_PKG_VERSION"), run };
-    match &args.file {
-        None => write_all(&header, records, |line| app.ui.data(line))?.done(),
-        Some(path) => {
-            let mut file = create(path)?;
-            let put = |line: &str| file.write_all(line.as_bytes()).map_err(|e| Failure::io("writing", path, &e));
-            let written = write_all(&header, records, put)?;
-            file.sync_all().map_err(|e| Failure::io("writing", path, &e))?;
-            app.ui.talk(&format!("{} written to {}", words::count(written.events, "event"), path.display()));
-            written.done()
+    refuse_newer(dir)?;
+    SigningKey::of(dir)
+}
+
+/// A run in its journal, and the key that vouches for what is written of it.
+struct Source {
+    reader: JournalReader,
+    run: RunId,
+    key: SigningKey,
+}
+
+impl Source {
+    fn write(&self, redactor: Option<Redactor>, out: &mut dyn Write) -> Result<Exported, ExportError> {
+        let sign = |bytes: &[u8]| self.key.sign(bytes);
+        let (build, key) = (env!("CARGO_PKG_VERSION"), self.key.public());
+        export(&self.reader, Export { run: self.run, build, journal: None, key, sign: &sign, redactor }, out)
+    }
+}
+
+/// A file that only its owner can read, in the folder in which it shall have its name.
+fn beside(path: &Path) -> Result<NamedTempFile, Failure> {
+    if path.exists() {
+        return Err(exists(path));
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    NamedTempFile::new_in(folder).map_err(|e| Failure::io("creating", path, &e))
+}
+
+/// Gives the file its name once all of it is on disk; never takes the name of another.
+fn publish(file: NamedTempFile, path: &Path) -> Result<(), Failure> {
+    file.as_file().sync_all().map_err(|e| Failure::io("writing", path, &e))?;
+    match file.persist_noclobber(path) {
+        Ok(_) => Ok(()),
+        Err(e) if e.error.kind() == io::ErrorKind::AlreadyExists => Err(exists(path)),
+        Err(e) => Err(Failure::io("creating", path, &e.error)),
+    }
+}
+
+fn exists(path: &Path) -> Failure {
+    Failure::usage(format!("{} exists already", path.display()), "name another file, or remove this one first")
+}
+
+/// What could not be read is not in the file, and that is an error.
+fn conclude(exported: Exported) -> Outcome {
+    exported.damage.map_or(Ok(Exit::Done), |damage| Err(damage.into()))
+}
+
+fn refused(error: ExportError, path: Option<&Path>) -> Failure {
+    match error {
+        ExportError::Write(e) => Failure::io("writing", path.unwrap_or(Path::new("stdout")), &e),
+        ExportError::Journal(e) => e.into(),
+        ExportError::Unredactable { .. } => {
+            Failure::usage(error.to_string(), "name a longer TEXT, or keep everything with --no-redact and the file to yourself")
         }
+        ExportError::Redaction(_) => Failure::usage(error.to_string(), "name a value behind --redact"),
+        ExportError::Unwritable { .. } => Failure::new(Kind::Failed, error.to_string(), "windlass verify"),
     }
 }
 
-fn create(path: &Path) -> Result<std::fs::File, Failure> {
-    let fresh = std::fs::OpenOptions::new().write(true).create_new(true).open(path);
-    fresh.map_err(|e| {
-        if e.kind() == std::io::ErrorKind::AlreadyExists {
-            return Failure::usage(format!("{} exists already", path.display()), "name another file, or remove this one first");
-        }
-        Failure::io("creating", path, &e)
-    })
-}
+/// Stdout as a place to write lines to.
+struct Stdout<'a>(&'a Ui);
 
-/// How much of a run was written, and what stopped it.
-struct Written {
-    events: usize,
-    damage: Option<JournalError>,
-}
-
-impl Written {
-    /// Done, unless the journal is damaged behind what was written.
-    fn done(self) -> Outcome {
-        self.damage.map_or(Ok(Exit::Done), |damage| Err(damage.into()))
+impl Write for Stdout<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let text = std::str::from_utf8(bytes).map_err(io::Error::other)?;
+        self.0.data(text).map_err(|failure| io::Error::other(failure.message))?;
+        Ok(bytes.len())
     }
-}
 
-fn write_all(
-    header: &Header,
-    records: impl Iterator<Item = Result<Record, JournalError>>,
-    mut put: impl FnMut(&str) -> Result<(), Failure>,
-) -> Result<Written, Failure> {
-    put(&line_of(header)?)?;
-    let mut written = Written { events: 0, damage: None };
-    for record in records {
-        match record {
-            Ok(Record { seq, at, event, .. }) => put(&line_of(&Line { seq, at, event: &event })?)?,
-            Err(damage) => {
-                written.damage = Some(damage);
-                break;
-            }
-        }
-        written.events += 1;
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
-    Ok(written)
-}
-
-fn line_of<T: Serialize>(value: &T) -> Result<String, Failure> {
-    let text = serde_json::to_string(value);
-    text.map(|text| text + "\n").map_err(|e| Failure::new(Kind::Failed, e.to_string(), "run `windlass verify`"))
 }

@@ -1,11 +1,13 @@
 //! `windlass history`
 
+use std::path::Path;
 use std::time::Duration;
 
 use windlass_engine::Record;
 use windlass_engine::remote::{Remote, Watch};
 
 use crate::app::App;
+use crate::archive_file;
 use crate::books::{Books, LATEST, no_such_run};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::render::history::Flattener;
@@ -15,7 +17,7 @@ use crate::ui::{Format, Ui};
 /// Print what happened to a run: one line a fact for people, one object a line with `-o json`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The run: its id, a unique beginning or end of it, or `latest`
+    /// The run: its id, a unique beginning or end of it, or `latest`; or a file that `windlass export` has written
     #[arg(default_value = LATEST)]
     run: String,
     /// Go on printing until the run ends
@@ -27,6 +29,10 @@ pub(crate) struct Args {
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
+    let file = Path::new(&args.run);
+    if file.is_file() {
+        return print_file(app, file);
+    }
     let books = Books::open(&app.journal()?)?;
     let run = books.resolve(&args.run)?;
     let mut printer = Printer::new(&app.ui);
@@ -53,6 +59,16 @@ pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
             _ = tokio::signal::ctrl_c() => return Ok(Exit::Done),
         }
     }
+}
+
+/// An exported history has no more to it than what stands there.
+fn print_file(app: &App, file: &Path) -> Outcome {
+    let (_, records) = archive_file::read_all(file)?;
+    let mut printer = Printer::new(&app.ui);
+    for record in &records {
+        printer.print(&app.ui, record)?;
+    }
+    Ok(Exit::Done)
 }
 
 /// Wakes when a worker has done something; looks again after a moment when there is none.

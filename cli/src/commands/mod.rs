@@ -7,6 +7,7 @@ mod check;
 mod explain;
 mod export;
 mod history;
+mod import;
 mod list;
 mod mark_done;
 mod note;
@@ -17,6 +18,7 @@ mod rbac;
 mod rehearse;
 mod reject;
 mod repair;
+mod replay;
 mod resume;
 mod retry;
 mod set_timeout;
@@ -78,12 +80,16 @@ pub(crate) enum Command {
     Note(note::Args),
     /// Replay every open run against this binary; change nothing
     Check(check::Args),
-    /// Check every record of the journal
+    /// Check every record of the journal, or an exported history
     Verify(verify::Args),
     /// Keep what is good of a damaged journal, and move the rest aside
     Repair(repair::Args),
-    /// Write the history of a run as JSON lines
+    /// Write the history of a run to a file that proves itself
     Export(export::Args),
+    /// Replay an exported history against this binary
+    Replay(replay::Args),
+    /// Add an exported history of a finished run to this journal
+    Import(import::Args),
     /// Serve a simulated cluster for kubectl and for trials
     Sim(sim::Args),
     /// Write down the shape of the cluster, without secrets, to rehearse on
@@ -120,6 +126,8 @@ impl Command {
             Self::Verify(args) => verify::run(app, &args),
             Self::Repair(args) => repair::run(app, &args).await,
             Self::Export(args) => export::run(app, &args),
+            Self::Replay(args) => replay::run(app, &args),
+            Self::Import(args) => import::run(app, &args),
             Self::Sim(args) => sim::run(app, &args).await,
             Self::Snapshot(args) => snapshot::run(app, &args).await,
             Self::Rbac(args) => rbac::run(app, &args),

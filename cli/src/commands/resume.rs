@@ -16,6 +16,7 @@ use crate::books::{Books, worker_of};
 use crate::clock;
 use crate::drive::{Drive, conclude};
 use crate::failure::{Exit, Failure, Kind, Outcome};
+use crate::intake;
 use crate::mirror::{self, Mirror, MirrorArgs};
 use crate::ownership::{self, Ownership};
 use crate::procedure::{self, plan_in};
@@ -45,6 +46,7 @@ pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
     let dir = app.journal()?;
     let books = Books::open(&dir)?;
     let only = args.run.as_ref().map(|run| books.resolve(run)).transpose()?;
+    intake::refuse_unfinished(&dir, only)?;
     let open = open_runs(&books, only)?;
     if open.is_empty() {
         app.ui.talk("there is no open run; `windlass list` shows the runs");

@@ -20,14 +20,13 @@ mod verify;
 
 pub use disk::{DiskJournal, JournalOptions, ReplaySource};
 pub use frame::MAX_PAYLOAD_BYTES;
-pub use identity::JournalId;
 pub(crate) use frame::{DecodeFailure, FrameHeader, RecordHash, event as decode_event};
+pub use identity::JournalId;
 pub use media::{FileSystem, Media, MediaFile};
 pub use memory::MemoryJournal;
 pub use newer::refuse_newer;
 pub use reader::{JournalReader, ReadableRuns, Records};
 pub use repair::{Examined, Loss, Repair, Repaired, RunLoss, examine};
-pub(crate) use scan::Scanner;
 pub use segment::Position;
 pub use tail::LogTail;
 pub use verify::{Damage, VerifyReport, verify};

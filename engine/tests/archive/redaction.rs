@@ -60,6 +60,8 @@ fn redactor(named: &[&str]) -> Redactor {
     Redactor::new(&named.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>()).unwrap()
 }
 
+// Seen to fail with only `input` redacted, with one pass instead of two, with field names left alone, and with the spelling
+// of JSON inside of a text not looked for.
 #[test]
 fn no_secret_is_left_in_the_file() {
     let dir = journal(leaky());
@@ -105,6 +107,7 @@ fn nothing_is_redacted_that_is_no_secret_and_nothing_at_all_if_not_asked() {
     assert!(exported.redacted == 0 && SECRETS[1..].iter().all(|secret| text.contains(secret)));
 }
 
+// Seen to fail with the last look at what is left removed.
 #[test]
 fn a_value_that_the_event_can_not_do_without_is_refused() {
     let check = |named: &[&str], seq: u64| {
@@ -154,6 +157,7 @@ async fn calls(ctx: WorkflowContext, token: String) -> WorkflowResult<()> {
     Ok(())
 }
 
+// Seen to fail with each event numbering its placeholders for itself.
 #[test]
 fn a_redacted_history_replays() {
     let registry = Registry::new().workflow("call", 1, calls).activity::<Call>(&Arc::new(()));

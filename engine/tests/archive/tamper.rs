@@ -36,6 +36,7 @@ fn an_export_says_what_the_journal_says() {
     assert_eq!((archive.signer, archive.redacted, archive.beyond, archive.damage), (Some(public(&key(1))), vec![], None, None));
 }
 
+// Seen to fail with what is shown left out of the link, and with the spelling of the link left free.
 #[test]
 fn every_changed_byte_is_noticed_in_its_line() {
     for text in both() {
@@ -58,6 +59,7 @@ fn every_changed_byte_is_noticed_in_its_line() {
     }
 }
 
+// Seen to fail with the trailer taken as optional, and with an unfinished last line taken for a whole one.
 #[test]
 fn a_file_that_is_cut_off_anywhere_is_noticed() {
     for text in both() {
@@ -107,6 +109,7 @@ fn every_line_that_is_dropped_doubled_moved_or_added_is_named() {
     }
 }
 
+// Seen to fail with each line linked to itself only.
 #[test]
 fn two_exports_do_not_splice() {
     let dir = journal(ordinary());
@@ -152,6 +155,7 @@ fn the_links_are_what_the_docs_say() {
     }
 }
 
+// Seen to fail with the signature not checked, and with the hash of a record not checked.
 #[test]
 fn who_does_not_have_the_key_can_not_link_a_change_in() {
     let [text, redacted] = both();
@@ -183,6 +187,7 @@ fn who_does_not_have_the_key_can_not_link_a_change_in() {
     assert_eq!(archive.signer, Some(public(&key(2))));
 }
 
+// Seen to fail with neighbours in the journal not compared.
 #[test]
 fn a_record_that_follows_on_another_has_its_hash() {
     let [text, redacted] = both();

@@ -1,7 +1,8 @@
 //! Valid inputs, damaged at random: what every reader of foreign bytes must withstand.
 //!
 //! A case is one of the seeds with a few edits, so that it gets past the first check of a reader and into its depth. Cases are
-//! drawn from a number, which is printed when one fails: `WINDLASS_SEED` repeats it, `WINDLASS_SOAK` multiplies the cases.
+//! drawn from a number, which is printed when one fails: `WINDLASS_SEED` repeats it, `WINDLASS_SOAK` multiplies the cases, and
+//! `WINDLASS_FIRST` begins a storm with another one.
 
 use std::cell::Cell;
 
@@ -27,7 +28,7 @@ pub fn withstand(name: &str, storm: Storm, seeds: &[Vec<u8>], reader: impl Fn(&[
     for seed in seeds {
         reader(seed).unwrap_or_else(|why| panic!("{name}: a valid input: {why}"));
     }
-    let seed = number("WINDLASS_SEED").unwrap_or(20_261_121);
+    let seed = number("WINDLASS_SEED").or_else(|| number("WINDLASS_FIRST")).unwrap_or(20_261_121);
     let cases = storm.cases.saturating_mul(u32::try_from(number("WINDLASS_SOAK").unwrap_or(1)).unwrap_or(u32::MAX));
     let config = Config { cases, failure_persistence: None, max_shrink_iters: 1_000, ..Config::default() };
     let mut bytes = [0; 32];

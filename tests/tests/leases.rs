@@ -329,7 +329,7 @@ async fn the_same_journal_comes_back_at_once_and_a_copy_of_it_does_not() {
     assert!(matches!(copy.start().await, Err(LeaseError::Driven { .. })), "the journal was copied");
 }
 
-/// Seen to fail with every lease given back: the next holder began while the write could still land.
+/// Seen to fail with every lease given back.
 #[tokio::test(start_paused = true)]
 async fn a_lease_is_not_given_back_while_a_write_may_still_land() {
     let sim = calm();

@@ -1,5 +1,7 @@
 //! May the lease be taken? A pure judgement over what was read, and over how long it has been the same on our own clock.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 use windlass_engine::Timestamp;
 
@@ -34,8 +36,15 @@ struct Pulse {
 }
 
 impl Watch {
-    /// Judges what was read at this moment of our own clock. `us` is missing while our journal has no name yet.
-    pub(super) fn judge(&mut self, standing: Option<&Standing>, us: Option<&Holder>, force: bool, now: Instant) -> Step {
+    /// Judges what was read at this moment of our own clock; a holder keeps its lease for so long unheard. `us` is missing
+    /// while our journal has no name yet.
+    pub(super) fn judge(
+        &mut self,
+        standing: Option<&Standing>,
+        us: Option<&Holder>,
+        force: bool,
+        (now, term): (Instant, Duration),
+    ) -> Step {
         let Some(standing) = standing.filter(|standing| !standing.is_free()) else {
             return Step::Take { from_other: false };
         };
@@ -52,7 +61,7 @@ impl Watch {
             None => self.seen = Some(pulse),
         }
         let since = *self.since.get_or_insert(now);
-        if now.duration_since(since) >= standing.term { Step::Take { from_other: true } } else { Step::Watch }
+        if now.duration_since(since) >= term { Step::Take { from_other: true } } else { Step::Watch }
     }
 
     /// The cluster could not be asked: perhaps its holder could not renew either, so the watching begins anew.
@@ -63,11 +72,10 @@ impl Watch {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use chrono::{DateTime, Utc};
 
     use super::*;
+    use crate::lease::TERM;
     use crate::lease::record::Owner;
 
     const US: &str = "laptop-1.a/j1/s2";
@@ -79,7 +87,7 @@ mod tests {
     fn held(holder: &str, epoch: u64, renewed_second: i64) -> Standing {
         let at: DateTime<Utc> = DateTime::from_timestamp(renewed_second, 0).unwrap();
         let owner = Owner { renewed: Some(at.into()), ..Owner::default() };
-        let (holder, term) = (holder.to_owned(), Duration::from_secs(60));
+        let (holder, term) = (holder.to_owned(), TERM);
         Standing { version: "1".to_owned(), holder, epoch, term, owner, adopted: std::collections::BTreeMap::default() }
     }
 
@@ -88,7 +96,7 @@ mod tests {
         let (mut watch, zero, mut last) = (Watch::default(), Instant::now(), Step::Watch);
         for (second, standing) in readings {
             assert_eq!(last, Step::Watch, "more was read than needed: {readings:?}");
-            last = watch.judge(standing.as_ref(), Some(&us()), force, zero + Duration::from_secs(*second));
+            last = watch.judge(standing.as_ref(), Some(&us()), force, (zero + Duration::from_secs(*second), TERM));
         }
         assert_eq!(last, expect, "{readings:?}");
     }
@@ -121,7 +129,8 @@ mod tests {
     fn time_without_the_cluster_does_not_count_against_its_holder() {
         let (zero, lease) = (Instant::now(), held("laptop-9.z/j9/s1", 3, 0));
         let mut watch = Watch::default();
-        let at = |second, watch: &mut Watch| watch.judge(Some(&lease), Some(&us()), false, zero + Duration::from_secs(second));
+        let at =
+            |second, watch: &mut Watch| watch.judge(Some(&lease), Some(&us()), false, (zero + Duration::from_secs(second), TERM));
         assert_eq!(at(0, &mut watch), Step::Watch);
         watch.interrupted();
         assert_eq!(at(600, &mut watch), Step::Watch);

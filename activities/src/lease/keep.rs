@@ -93,7 +93,7 @@ impl Drop for Held {
 async fn keep(cluster: Arc<Cluster>, fence: Arc<Fence>) {
     let mut pause = RENEW_EVERY;
     loop {
-        tokio::time::sleep(pause).await;
+        tokio::time::sleep(cluster.at_pace(pause)).await;
         pause = match write(&cluster, &fence, record::renewed(cluster.time())).await {
             Ok(()) => RENEW_EVERY,
             Err(Trouble::Lost(lost)) => {

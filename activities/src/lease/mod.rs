@@ -47,7 +47,15 @@ const LEAVES_WITHIN: Duration = Duration::from_secs(5);
 const SETTLES_WITHIN: Duration = Duration::from_secs(90);
 const _: () = assert!(LEAVES_WITHIN.as_secs() + CALL_LIMIT.as_secs() < SETTLES_WITHIN.as_secs());
 
+/// On a simulated cluster whose clock runs faster, the times of its lease pass faster too, up to this: its calls take milliseconds.
+const FASTEST: f64 = 30.0;
+
 impl Cluster {
+    /// How long one of the lease's times takes on this cluster.
+    fn at_pace(&self, time: Duration) -> Duration {
+        time.div_f64(self.link.clock.speed().clamp(1.0, FASTEST))
+    }
+
     /// Says who we are, as far as it is known before a lease is taken: what our own journal left behind is no other's.
     pub fn introduce(&self, holder: Holder) {
         // Whoever said it first is the same process.

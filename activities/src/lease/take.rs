@@ -1,6 +1,7 @@
 //! Taking a lease: watch, compare and swap, and wait until nothing of the last holder's can be on its way.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -70,7 +71,7 @@ pub type Tell<'a> = &'a (dyn Fn(&str) + Send + Sync);
 /// `us` is missing while our journal has no name yet.
 pub async fn look(cluster: &Cluster, us: Option<&Holder>, tell: Tell<'_>) -> Result<(), LeaseError> {
     let mut taker = Taker::new(cluster, us, tell);
-    match tokio::time::timeout(RENEW_EVERY + LOOK_EVERY, taker.find()).await {
+    match tokio::time::timeout(cluster.at_pace(RENEW_EVERY + LOOK_EVERY), taker.find()).await {
         Ok(found) => found.map(drop),
         // Nothing was heard of its holder; whoever takes it watches on.
         Err(_) => Ok(()),
@@ -109,7 +110,7 @@ pub async fn take(
                 if let Some(other) = other {
                     let who = other.owner.who;
                     tell(&format!("waiting {} s: so long a last write of {who} may still take effect", SETTLES_WITHIN.as_secs()));
-                    settle(&held).await?;
+                    settle(&held, cluster.at_pace(SETTLES_WITHIN)).await?;
                 }
                 return Ok(held);
             }
@@ -121,10 +122,10 @@ pub async fn take(
 }
 
 /// Waits until the writes of the last holder have taken effect or never will.
-async fn settle(held: &Held) -> Result<(), LeaseError> {
+async fn settle(held: &Held, time: Duration) -> Result<(), LeaseError> {
     let mut lost = held.lost();
     tokio::select! {
-        () = tokio::time::sleep(SETTLES_WITHIN) => Ok(()),
+        () = tokio::time::sleep(time) => Ok(()),
         lost = lost.wait_for(Option::is_some) => match lost.ok().and_then(|lost| lost.clone()) {
             Some(lost) => Err(LeaseError::Lost(lost)),
             None => Ok(()),
@@ -160,12 +161,13 @@ impl<'a> Taker<'a> {
             match read(self.cluster).await {
                 Ok(standing) => {
                     self.failures = 0;
-                    match self.watch.judge(standing.as_ref(), self.us, self.force, Instant::now()) {
+                    let term = standing.as_ref().map_or(Duration::ZERO, |standing| self.cluster.at_pace(standing.term));
+                    match self.watch.judge(standing.as_ref(), self.us, self.force, (Instant::now(), term)) {
                         Step::Take { from_other } => return Ok(Found { standing, from_other }),
                         Step::Refuse => return Err(self.driven(standing.as_ref())),
                         Step::Watch => self.say(standing.as_ref()),
                     }
-                    tokio::time::sleep(LOOK_EVERY).await;
+                    tokio::time::sleep(self.cluster.at_pace(LOOK_EVERY)).await;
                 }
                 Err(error) => self.stumbled(error).await?,
             }
@@ -184,7 +186,7 @@ impl<'a> Taker<'a> {
             return Err(LeaseError::Call { cluster: self.cluster.id().to_string(), error });
         }
         if !error.is_precondition() {
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(self.cluster.at_pace(LOOK_EVERY)).await;
         }
         Ok(())
     }

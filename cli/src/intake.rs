@@ -17,7 +17,8 @@ const FILE: &str = "import.json";
 #[derive(Serialize, Deserialize)]
 struct Mark {
     run: RunId,
-    from: PathBuf,
+    /// The command that goes on with it.
+    finish: String,
 }
 
 /// The mark, for as long as the history is not whole.
@@ -29,14 +30,13 @@ pub(crate) struct Intake {
 
 impl Intake {
     /// Marks the journal, durably, before the first event; whoever calls holds its lock.
-    pub(crate) fn begin(dir: &Path, run: RunId, from: &Path) -> Result<Self, Failure> {
+    pub(crate) fn begin(dir: &Path, run: RunId, finish: String) -> Result<Self, Failure> {
         let path = dir.join(FILE);
         if let Some(mark) = read(dir)? {
             // One history at a time: another one's mark must not be lost.
             return if mark.run == run { Ok(Self { path, goes_on: true }) } else { Err(unfinished(&mark)) };
         }
-        let from = std::path::absolute(from).unwrap_or_else(|_| from.to_owned());
-        let text = serde_json::to_vec(&Mark { run, from })
+        let text = serde_json::to_vec(&Mark { run, finish })
             .map_err(|e| Failure::new(Kind::Failed, format!("the import can't be marked: {e}"), "retry"))?;
         let write = || {
             let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
@@ -79,5 +79,5 @@ fn read(dir: &Path) -> Result<Option<Mark>, Failure> {
 
 fn unfinished(mark: &Mark) -> Failure {
     let message = format!("the import of run {} was cut off, so only its beginning may be in the journal", mark.run);
-    Failure::new(Kind::NeedsPerson, message, format!("windlass import {}", mark.from.display()))
+    Failure::new(Kind::NeedsPerson, message, mark.finish.clone())
 }

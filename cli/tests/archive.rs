@@ -220,7 +220,8 @@ fn a_run_whose_import_was_cut_off_is_not_driven_before_it_is_whole() {
     let other = holding(&records[..20]);
     let mark = other.journal().join("import.json");
     let from = exported.file.display().to_string();
-    std::fs::write(&mark, serde_json::json!({"run": run, "from": from}).to_string()).expect("it can be written");
+    std::fs::write(&mark, serde_json::json!({"run": run, "finish": format!("windlass import {from}")}).to_string())
+        .expect("it can be written");
     for args in [vec!["resume".to_owned()], vec!["resume".to_owned(), run.to_string()]] {
         let said = other.windlass(&args.iter().map(String::as_str).collect::<Vec<_>>());
         let expect = format!("error: the import of run {run} was cut off, so only its beginning may be in the journal\n");

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::mpsc;
-use windlass_activities::condition::{Reason, Verdict};
+use windlass_activities::condition::Verdict;
 use windlass_activities::views::Node;
 use windlass_activities::{Cluster, Connection, Patch, Settings, Wait, wait_for};
 use windlass_engine::control::{Request, What};

@@ -15,6 +15,7 @@ use crate::books::fits;
 use crate::clock;
 use crate::drive::{Drive, conclude};
 use crate::failure::{Exit, Failure, Kind, Outcome};
+use crate::intake::Intake;
 use crate::mirror::{self, MirrorArgs};
 use crate::ownership;
 use crate::procedure;
@@ -205,7 +206,18 @@ fn take_over(
 ) -> Result<Taken, Failure> {
     let Adoptable { run, journal: origin, required, records } = found;
     let there = records.len() as u64;
-    import_run(journal, records).map_err(|error| not_imported(run, error))?;
+    let from = std::path::absolute(&args.from).unwrap_or_else(|_| args.from.clone());
+    // Cut off in the middle, the run would be driven from where its copy broke off.
+    let intake = Intake::begin(&app.journal()?, run, format!("windlass adopt --from {} {run}", from.display()))?;
+    match import_run(journal, records) {
+        Ok(_) => {}
+        Err(ImportError::Journal(error)) => return Err(error.into()),
+        Err(error) => {
+            intake.give_up()?;
+            let next = format!("`windlass history {run}` shows this journal's; adopt into an empty one with --journal DIR");
+            return Err(Failure::new(Kind::Failed, error.to_string(), next));
+        }
+    }
     let mut history: Vec<Record> = Vec::new();
     journal.replay(run, &mut |record| {
         history.push(record);
@@ -214,6 +226,7 @@ fn take_over(
     let known = history.iter().any(|record| record.seq > there && matches!(record.event, Event::RunAdopted { .. }));
     let paused = OpenRun::fold(&history).is_some_and(|state| state.paused.is_some());
     if known {
+        intake.end()?;
         app.ui.talk(&format!("run {run} was adopted into this journal before"));
         return Ok(if paused { Taken::Paused } else { Taken::Open });
     }
@@ -226,16 +239,7 @@ fn take_over(
     let events: Vec<NewEvent> = (first..).zip(events).map(|(seq, event)| NewEvent { run, seq, at: clock.now(), event }).collect();
     // In one commit, so that a crash leaves no run that would be driven without a look.
     journal.append(&events)?;
+    intake.end()?;
     app.ui.talk(&format!("run {run} is adopted: {} from journal {origin}", words::count(history.len(), "event")));
     Ok(if paused || !required { Taken::Paused } else { Taken::Open })
-}
-
-fn not_imported(run: RunId, error: ImportError) -> Failure {
-    match error {
-        ImportError::Journal(error) => error.into(),
-        ImportError::Differs { .. } | ImportError::Empty | ImportError::NoHistory { .. } => {
-            let next = format!("`windlass history {run}` shows this journal's; adopt into an empty one with --journal DIR");
-            Failure::new(Kind::Failed, error.to_string(), next)
-        }
-    }
 }

@@ -29,7 +29,8 @@ pub(crate) fn run(app: &App, args: &Args) -> Outcome {
     refuse(app, args, &archive)?;
     let run = archive.run;
     let mut journal = tell::open(&dir, &clock::settings(app).clock)?;
-    let intake = Intake::begin(&dir, run, &args.file)?;
+    let file = std::path::absolute(&args.file).unwrap_or_else(|_| args.file.clone());
+    let intake = Intake::begin(&dir, run, format!("windlass import {}", file.display()))?;
     let taken = match import_run(&mut journal, records) {
         Ok(new) => {
             intake.end()?;

@@ -82,7 +82,6 @@ fn write_synced(path: &Path, text: &str) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-
     use super::*;
 
     #[test]

@@ -1,7 +1,7 @@
 /* Stands between a process and the kernel, for the crash tests (tests/tests/shim/): loaded with LD_PRELOAD, it kills the process
  * around a chosen system call, lets calls fail, and keeps a trace of everything that changes files.
  *
- *   SHIM_DIR     only files below this directory are looked at; everything else passes through
+ *   SHIM_DIR     only this directory and what is below it is looked at; everything else passes through
  *   SHIM_TRACE   each call that changes a file is appended to this file (layout: trace_call)
  *   SHIM_FAULT   kill-before, kill-after, or the number of an errno to fail with; no fault if absent
  *   SHIM_AT      the fault meets the N-th call that is counted, from 1
@@ -62,7 +62,7 @@ __attribute__((constructor)) static void set_up(void) {
 
 static int below_dir(const char *path) {
     size_t n = strlen(dir);
-    return n && !strncmp(path, dir, n) && path[n] == '/';
+    return n && !strncmp(path, dir, n) && (path[n] == '/' || !path[n]);
 }
 
 /* Both write the absolute path and answer whether it is looked at. */

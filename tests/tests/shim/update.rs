@@ -25,6 +25,8 @@ const CALLS: u64 = 150;
 const LOG_CALLS: u64 = 90;
 
 /// The power is cut after two crashes of three.
+///
+/// Seen to fail with the syncs of the journal's own folder left out of the trace: its name was then lost with all that is in it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_update_survives_power_cuts_and_kills_at_any_call() {
     stream::iter(seeds(6)).for_each_concurrent(AT_ONCE, crash_in_a_row).await;

@@ -38,6 +38,8 @@ async fn every_change_of_an_update_is_seen() {
 }
 
 /// A run of steps costs one sync a step, each with the result of one and the intent of the next.
+///
+/// Seen to fail with a commit of its own for each event.
 #[test]
 fn a_step_costs_one_sync() {
     let syncs = |steps| {

@@ -10,6 +10,7 @@ use crate::Storm;
 /// Kills in one case at the most.
 const MOST_KILLS: u64 = 6;
 
+/// Seen to fail without the probe of an effect in doubt, and with an effect before its commit.
 #[test]
 fn killed_at_random_no_event_is_lost_and_no_effect_doubled() {
     for seed in seeds(4) {

@@ -8,6 +8,8 @@ use windlass_tests::soaking;
 use crate::Storm;
 
 /// Every call: of the log, the count of starts, the lock, the store, and of the world.
+///
+/// Seen to fail without the probe of an effect in doubt, and with an effect before its commit.
 #[test]
 fn killed_at_every_call_a_worker_goes_on_to_the_same_effects() {
     // The store's thread adds its calls when it comes to it; without time for all, its turns are left to chance.

@@ -98,7 +98,8 @@ impl Scene {
     fn writes(&self) -> Vec<String> {
         let writes = self.sim.audit().records().into_iter().filter(|write| write.code < 300);
         // The lease says who may write; it is no write to what the run is about.
-        let writes = writes.filter(|write| !write.path.contains("/coordination.k8s.io/") && write.path != "/api/v1/namespaces");
+        let writes = writes
+            .filter(|write| !write.path.contains("/coordination.k8s.io/") && !write.path.starts_with("/api/v1/namespaces?"));
         writes.map(|write| format!("{} {} {}", write.verb, write.path, write.body)).collect()
     }
 

@@ -5,9 +5,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use peak_alloc::PeakAlloc;
+use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use windlass_activities::Cluster;
 use windlass_activities::ovn::RaftStatus;
+use windlass_engine::archive::{self, Export, Redactor};
 use windlass_engine::journal::{JournalReader, verify};
 use windlass_engine::view::RunView;
 use windlass_engine::{Event, OpenRun, Record, Registry, RunId, Timestamp, replay};
@@ -162,6 +166,40 @@ fn a_history_of_any_events() {
         }
         match replay(history, &registry) {
             Err(mismatch) if mismatch.message.is_empty() => Err("a refusal without a word".to_owned()),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    });
+}
+
+/// A file that somebody else exported: read to its end or refused in words, and what is proven by a key is what that key signed.
+/// Seen to fail with neither links nor signature checked.
+#[test]
+fn an_export_of_any_bytes() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let journal = JournalReader::open(&corpus().join("eus-update-r2-rejected")).unwrap();
+    let run = journal.runs().runs[0].run;
+    let key = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
+    let public = BASE64.encode(key.public_key().as_ref());
+    let sign = |bytes: &[u8]| BASE64.encode(key.sign(bytes).as_ref());
+    let written = |redactor: Option<Redactor>| {
+        let mut text = Vec::new();
+        let export = Export { run, build: "test", journal: None, key: public.clone(), sign: &sign, redactor };
+        archive::export(&journal, export, &mut text).unwrap();
+        text
+    };
+    let seeds = [written(None), written(Some(Redactor::new(&["4.16".to_owned()]).unwrap()))];
+    let read = |bytes: &[u8]| {
+        let mut records = Vec::new();
+        let archive = archive::read(&mut &*bytes, &mut |record| records.push(record));
+        archive.map(|archive| (archive, records))
+    };
+    let signed: Vec<_> = seeds.iter().map(|seed| read(seed).unwrap()).collect();
+    withstand("export", Storm { cases: 1_000, most_bytes: 1 << 18 }, &seeds, |bytes| {
+        match bounded(bytes.len(), 1 << 20, 60, || read(bytes))? {
+            Ok(taken) if taken.0.signer.as_ref() == Some(&public) && !signed.contains(&taken) => {
+                Err("something was taken that the key has not signed".to_owned())
+            }
+            Err(error) if error.to_string().is_empty() => Err("refused without a word".to_owned()),
             Ok(_) | Err(_) => Ok(()),
         }
     });

@@ -1,7 +1,7 @@
 //! Who may drive a cluster: one Lease in it, which a worker takes before it drives anything and renews while it does.
 //!
 //! The lease alone would not be enough: a laptop that slept does not know that its time is over. So each write looks at
-//! the lease first and is not sent unless it is still ours ([`fence`]), and whoever takes the lease from somebody else
+//! the lease first and is not sent unless it is still ours (`fence`), and whoever takes the lease from somebody else
 //! waits until nothing of theirs can be on its way any more ([`take`]). No decision compares two clocks: whether a holder
 //! lives is seen in renewals that are watched for a whole term on one's own.
 

@@ -19,7 +19,7 @@ use windlass_tests::windlass;
 const SPEED: f64 = 3_000.0;
 
 /// A worker that is not killed takes a few seconds; one that takes this long hangs.
-const LONGEST: Duration = Duration::from_secs(300);
+const LONGEST: Duration = Duration::from_secs(120);
 
 fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok().and_then(|text| text.parse().ok())
@@ -43,9 +43,13 @@ struct Scene {
 
 impl Scene {
     async fn new(seed: u64) -> Self {
+        Self::at_speed(seed, SPEED).await
+    }
+
+    async fn at_speed(seed: u64, speed: f64) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let shape = ClusterShape { seed, ..ClusterShape::default() };
-        let clock = SimClock::new(chrono::Utc::now(), SPEED);
+        let clock = SimClock::new(chrono::Utc::now(), speed);
         let sim = Sim::start(shape, Scenario::default(), clock).expect("the shape can be built");
         let before = Baseline::of(&sim);
         let server = sim.serve(&dir.path().join("sim"), 0).await.expect("loopback can be listened on");
@@ -166,4 +170,46 @@ async fn from_any_other_mirror_a_person_looks_first() {
         assert!(resumed.status.success(), "seed {seed}: {}", said(&resumed));
         scene.judge(&run);
     }
+}
+
+/// The first laptop is alive and well connected. The other one is refused while it renews its lease; by force it takes the cluster, and
+/// the first one sends nothing more, stops with code 5, and leaves the run alone from then on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_laptops_that_live_never_drive_one_run() {
+    // Slow enough that the first laptop is not done before it is ousted.
+    let scene = Scene::at_speed(1, 600.0).await;
+    let share = scene.share();
+    let start = ["start", "eus-update", "--to", "4.18", "--yes", "--mirror", &share, "--mirror-required"];
+    let mut first = scene.command("a", &start).spawn().expect("it starts");
+    let begun = async {
+        while scene.writes().is_empty() {
+            let ended = first.try_wait().expect("a child can be asked");
+            assert!(ended.is_none(), "the first laptop ended before it changed anything: {ended:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(LONGEST, begun).await.expect("the first laptop begins");
+    let refused = scene.run("b", &["adopt", "--from", &share]).await;
+    assert_eq!(refused.status.code(), Some(5), "{}", said(&refused));
+    assert!(said(&refused).contains("is driven by"), "{}", said(&refused));
+    let by_force = ["adopt", "--from", &share, "--force", "--reason", "laptop a must not go on"];
+    let ends = tokio::time::timeout(LONGEST, first.wait_with_output());
+    let (ousted, adopted) = tokio::join!(ends, scene.run("b", &by_force));
+    let ousted = ousted.expect("it stops by itself").expect("it ends");
+    assert_eq!(ousted.status.code(), Some(5), "{}", said(&ousted));
+    assert!(said(&ousted).contains("this worker has stopped"), "{}", said(&ousted));
+    assert!(adopted.status.success(), "{}", said(&adopted));
+    let done = scene.writes();
+    for (args, code) in [(&["resume", "latest", "--yes"][..], 5), (&["resume", "--yes"], 0)] {
+        let back = scene.run("a", args).await;
+        assert_eq!(back.status.code(), Some(code), "{}", said(&back));
+        assert!(said(&back).contains("was adopted by"), "{}", said(&back));
+    }
+    assert_eq!(scene.writes(), done, "the first laptop came back and changed nothing");
+    let asked = scene.sim.audit().records();
+    assert_eq!(requested_targets(&asked).len(), 2, "each hop is asked for once");
+    let hops = requested_targets(&asked);
+    let hops: Vec<&str> = hops.iter().map(String::as_str).collect();
+    let violations = [scene.before.check_update(&scene.sim, &hops), scene.before.check_given_back(&scene.sim)].concat();
+    assert!(violations.is_empty(), "{violations:?}");
 }

@@ -88,12 +88,16 @@ pub(super) async fn make_private(directory: &std::path::Path) -> Result<(), Acti
 pub(super) mod tests {
     use super::*;
 
-    /// Puts a script on a PATH of its own.
+    /// Puts a script on a PATH of its own. Another process writes it: a child that another test forks at this moment would
+    /// inherit a handle that is open for writing, and what is open for writing can't be run.
     pub(in crate::credentials) fn script(folder: &std::path::Path, name: &str, body: &str) -> PathBuf {
-        use std::os::unix::fs::PermissionsExt as _;
         let file = folder.join(name);
-        std::fs::write(&file, format!("#!/bin/sh\n{body}\n")).unwrap();
-        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o700)).unwrap();
+        let written = std::process::Command::new("sh")
+            .args(["-c", "printf '#!/bin/sh\\n%s\\n' \"$1\" > \"$0\" && chmod 700 \"$0\""])
+            .arg(&file)
+            .arg(body)
+            .status();
+        assert!(written.unwrap().success());
         file
     }
 

@@ -46,10 +46,10 @@ impl Scene {
         Self::at_speed(seed, SPEED).await
     }
 
-    async fn at_speed(seed: u64, speed: f64) -> Self {
+    async fn at_speed(seed: u64, times: f64) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let shape = ClusterShape { seed, ..ClusterShape::default() };
-        let clock = SimClock::new(chrono::Utc::now(), speed);
+        let clock = SimClock::new(chrono::Utc::now(), times);
         let sim = Sim::start(shape, Scenario::default(), clock).expect("the shape can be built");
         let before = Baseline::of(&sim);
         let server = sim.serve(&dir.path().join("sim"), 0).await.expect("loopback can be listened on");

@@ -102,7 +102,7 @@ async fn a_mirror_with_another_history_is_refused_and_left_as_it_is() {
     assert_eq!(shelf.records(), other);
 }
 
-/// Seen to fail with the look for runs that are ahead left out.
+/// Seen to fail with the look for runs that are ahead turned round.
 #[tokio::test(start_paused = true)]
 async fn a_mirror_that_is_ahead_is_refused_until_its_events_are_adopted() {
     let mut rig = Rig::new();

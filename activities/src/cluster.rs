@@ -28,6 +28,7 @@ const PAGE: u32 = 500;
 pub struct Cluster {
     pub(crate) link: Arc<Link>,
     id: ClusterId,
+    is_openshift: bool,
     cache: OnceLock<Cache>,
 }
 
@@ -87,18 +88,23 @@ impl Cluster {
         });
         let client = kube::Client::new(nobody, "default");
         let link = Link::new(Source::Given, client, Limiter::new(None), Arc::new(SystemClock));
-        Self { link: Arc::new(link), id: ClusterId::new("none"), cache: OnceLock::new() }
+        Self { link: Arc::new(link), id: ClusterId::new("none"), is_openshift: false, cache: OnceLock::new() }
     }
 
     pub(crate) async fn over(link: Link) -> Result<Self, ConnectError> {
         let id = identify(&link, None).await.map_err(|error| ConnectError::from_call(error, &link.address))?;
-        let id = id.ok_or_else(|| ConnectError::NotOpenShift { server: link.address.clone() })?;
-        Ok(Self { link: Arc::new(link), id, cache: OnceLock::new() })
+        let Identity { id, is_openshift } = id.ok_or_else(|| ConnectError::Nameless { server: link.address.clone() })?;
+        Ok(Self { link: Arc::new(link), id, is_openshift, cache: OnceLock::new() })
     }
 
     /// The cluster's id.
     pub fn id(&self) -> &ClusterId {
         &self.id
+    }
+
+    /// Refuses to work on a cluster that is not OpenShift's.
+    pub fn check_openshift(&self) -> Result<(), ConnectError> {
+        if self.is_openshift { Ok(()) } else { Err(ConnectError::NotOpenShift { server: self.link.address.clone() }) }
     }
 
     /// Refuses to work on another cluster than the run was started for.
@@ -271,6 +277,12 @@ impl Cluster {
         self.read_answer(&call, body).await
     }
 
+    /// Takes note that the login has ended, and reads the kubeconfig again.
+    pub(crate) async fn renew_login(&self) {
+        self.link.note_login(true);
+        crate::connect::renew(&self.link, &self.id).await;
+    }
+
     async fn read_answer<T: serde::de::DeserializeOwned>(
         &self,
         call: &Call,
@@ -279,8 +291,7 @@ impl Cluster {
         if let Err(error) = &body
             && error.is_unauthorized()
         {
-            self.link.note_login(true);
-            crate::connect::renew(&self.link, &self.id).await;
+            self.renew_login().await;
         }
         serde_json::from_slice(&body?).map_err(|error| unreadable(call, &error))
     }
@@ -330,15 +341,22 @@ pub(crate) fn call_on<K: View>(verb: &'static str, namespace: Option<&str>, name
     }
 }
 
-/// Asks for the cluster's id, with a client that is not in place yet if one is given; `None` if the server is not
-/// an OpenShift cluster's.
-pub(crate) async fn identify(link: &Link, candidate: Option<kube::Client>) -> Result<Option<ClusterId>, CallError> {
-    let Some(version) = read_alone::<ClusterVersion>(link, candidate.clone(), None, "version").await? else { return Ok(None) };
-    if !version.spec.cluster_id.is_empty() {
-        return Ok(Some(ClusterId::new(version.spec.cluster_id)));
+/// Which cluster it is.
+pub(crate) struct Identity {
+    /// The id that OpenShift gave it, else the uid of its namespace `kube-system`, which lives as long as the cluster.
+    pub(crate) id: ClusterId,
+    pub(crate) is_openshift: bool,
+}
+
+/// Asks which cluster it is, with a client that is not in place yet if one is given; `None` if it tells neither id.
+pub(crate) async fn identify(link: &Link, candidate: Option<kube::Client>) -> Result<Option<Identity>, CallError> {
+    let version = read_alone::<ClusterVersion>(link, candidate.clone(), None, "version").await?;
+    let is_openshift = version.is_some();
+    if let Some(id) = version.map(|version| version.spec.cluster_id).filter(|id| !id.is_empty()) {
+        return Ok(Some(Identity { id: ClusterId::new(id), is_openshift }));
     }
     let namespace = read_alone::<Namespace>(link, candidate, None, "kube-system").await?;
-    Ok(namespace.map(|namespace| ClusterId::new(namespace.uid_text())))
+    Ok(namespace.map(|namespace| Identity { id: ClusterId::new(namespace.uid_text()), is_openshift }))
 }
 
 /// Reads one object, with a client that is not in place yet if one is given; `None` if it does not exist.

@@ -85,6 +85,12 @@ pub enum ConnectError {
         /// The permission.
         permission: String,
     },
+    /// The server names neither a ClusterVersion nor a namespace `kube-system`.
+    #[error("{server} tells no id of its cluster: it has no namespace kube-system; choose another context with --context")]
+    Nameless {
+        /// The server's address.
+        server: String,
+    },
     /// The server has no ClusterVersion.
     #[error("{server} is not an OpenShift cluster: it has no ClusterVersion; choose another context with --context")]
     NotOpenShift {
@@ -210,12 +216,12 @@ pub(crate) async fn renew(link: &Link, id: &ClusterId) {
         },
     };
     match identify(link, candidate.clone()).await {
-        Ok(Some(found)) if found == *id => {
+        Ok(Some(found)) if found.id == *id => {
             link.note_login(false);
             link.replace_client(candidate);
         }
         Ok(found) => {
-            let found = found.map_or_else(|| "no OpenShift cluster".to_owned(), |found| format!("cluster {found}"));
+            let found = found.map_or_else(|| "a cluster without an id".to_owned(), |found| format!("cluster {}", found.id));
             link.note_renewal(format!("the kubeconfig now leads to {found}, this run belongs to cluster {id}"));
         }
         // Still ended, or not reachable: whoever waits tries again.

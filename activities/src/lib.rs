@@ -1,7 +1,7 @@
 //! Operations on OpenShift clusters, one family per file, each an activity of the engine. Never touches the journal.
 //!
 //! A [`Cluster`] is what activities work on: a kube client bound to the cluster's id, with a budget of calls, a deadline
-//! on each, and one set of watches that every wait shares.
+//! on each, and one set of watches that every wait shares; [`exec`] runs commands in containers.
 //!
 //! The families, in the order of an EUS-to-EUS update: [`preflight`] (fit to begin?), [`release`] (both hops pinned along
 //! the update [`graph`]), [`channel`], [`machine_health`] and [`pool`] (held still, let go one by one), [`update`] (asked
@@ -23,6 +23,7 @@ pub mod drain;
 mod effects;
 mod error;
 pub mod estimate;
+pub mod exec;
 mod floor;
 pub mod graph;
 pub mod health;

@@ -110,6 +110,11 @@ impl Link {
         *self.fence.write().unwrap_or_else(PoisonError::into_inner) = Some(fence);
     }
 
+    /// Waits for the turn of a call.
+    pub(crate) async fn admit_turn(&self) {
+        self.limiter.admit().await;
+    }
+
     /// Makes one call and returns the body of its answer. Behind a fence, a write that may not be made is not sent.
     pub(crate) async fn exchange(&self, call: Call, request: Request<Vec<u8>>) -> Result<Vec<u8>, CallError> {
         let client = self.client.borrow().clone();
@@ -165,7 +170,7 @@ async fn answer_to(client: Client, request: Request<Vec<u8>>) -> Result<(StatusC
 }
 
 /// Tells a connection that never came about from one that broke: only the former has certainly done nothing.
-fn sending_failed(error: &kube::Error) -> Failure {
+pub(crate) fn sending_failed(error: &kube::Error) -> Failure {
     if matches!(error, kube::Error::Auth(_)) {
         return Failure::NoCredentials(root_cause(error));
     }

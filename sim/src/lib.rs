@@ -4,6 +4,7 @@ pub mod api;
 pub mod audit;
 pub mod check;
 pub mod clock;
+pub mod containers;
 mod controllers;
 pub mod faults;
 pub mod hazards;

@@ -124,7 +124,7 @@ async fn converse(stream: TcpStream, tls: TlsAcceptor, service: ApiService) {
     });
     let connection =
         hyper::server::conn::http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), handler);
-    if let Err(error) = connection.await {
+    if let Err(error) = connection.with_upgrades().await {
         tracing::debug!(%error, "a connection ended");
     }
 }

@@ -28,6 +28,7 @@ pub(crate) struct Prepared {
 impl Procedure {
     /// Reads the cluster and resolves every fact; changes nothing.
     pub(crate) async fn prepare(&self, cluster: &Arc<Cluster>, clock: &Arc<dyn Clock>) -> Result<Prepared, Failure> {
+        cluster.check_openshift()?;
         let mut input = self.input()?;
         if let Some(calendar) = &input.terms().windows {
             // Said at once instead of once for each step that would never begin.
@@ -45,6 +46,7 @@ impl Procedure {
 
     /// Judges whether the cluster is fit for it; changes nothing.
     pub(crate) async fn preflight(&self, cluster: &Arc<Cluster>, clock: &Arc<dyn Clock>) -> Result<PreflightReport, Failure> {
+        cluster.check_openshift()?;
         let mut input = self.input()?;
         let look = Survey { cluster, clock };
         let estimates = look.at(ReadEstimates {}).await?;
@@ -154,6 +156,7 @@ impl From<ConnectError> for Failure {
             | ConnectError::BadKubeconfig { .. }
             | ConnectError::NoContext { .. }
             | ConnectError::UnknownContext { .. }
+            | ConnectError::Nameless { .. }
             | ConnectError::NotOpenShift { .. }
             | ConnectError::OtherCluster { .. } => Kind::Usage,
             ConnectError::Unreachable { .. }

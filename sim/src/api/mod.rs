@@ -1,11 +1,13 @@
 //! The Kubernetes API, served from the store.
 
 mod accept;
+mod arrival;
 mod auth;
 mod body;
 mod defaults;
 mod discovery;
 mod eviction;
+mod exec;
 mod openapi;
 mod patch;
 mod prometheus;

@@ -165,6 +165,11 @@ impl Query {
         self.0.iter().find(|(k, v)| k == name && !v.is_empty()).map(|(_, v)| v.as_str())
     }
 
+    /// Every value of a parameter that may be repeated.
+    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(k, _)| k == name).map(|(_, v)| v.as_str())
+    }
+
     pub(super) fn is_true(&self, name: &str) -> bool {
         matches!(self.get(name), Some("true" | "1"))
     }

@@ -13,15 +13,17 @@ use http_body_util::{BodyExt, Limited};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use super::arrival::Arrival;
 use super::auth::Auth;
 use super::body::SimBody;
 use super::prometheus::{Monitoring, PROMETHEUS_PATH};
 use super::reply::{self, Reply};
-use super::request::{ApiRequest, Target, Verb, header_text};
+use super::request::{ApiRequest, Verb, header_text};
 use super::watch::{Limits, Watch};
-use super::{discovery, eviction, openapi, read, review, write};
+use super::{discovery, eviction, exec, openapi, read, review, write};
 use crate::audit::{Audit, AuditRecord, ReadKey};
-use crate::faults::{Effect, FaultScript, Faults, Subject, Verdict};
+use crate::containers::Containers;
+use crate::faults::{Effect, FaultScript, Faults, Verdict};
 use crate::store::{ApiError, Store};
 
 /// The largest request body that is read, as on a real server.
@@ -57,6 +59,7 @@ struct Inner {
     evictions: Mutex<()>,
     updates: OnceLock<UpdateService>,
     monitoring: OnceLock<Monitoring>,
+    containers: OnceLock<Running>,
 }
 
 /// The path at which update services answer, the vendor's own too.
@@ -70,6 +73,15 @@ type Documents = dyn Fn(&str) -> Option<Value> + Send + Sync;
 impl fmt::Debug for UpdateService {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("UpdateService")
+    }
+}
+
+/// What runs in containers.
+struct Running(Arc<dyn Containers>);
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Running")
     }
 }
 
@@ -92,6 +104,7 @@ impl ApiService {
             evictions: Mutex::new(()),
             updates: OnceLock::new(),
             monitoring: OnceLock::new(),
+            containers: OnceLock::new(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -120,6 +133,11 @@ impl ApiService {
     /// Without a document the service is out of reach.
     pub fn serve_updates(&self, document: impl Fn(&str) -> Option<Value> + Send + Sync + 'static) {
         self.inner.updates.get_or_init(|| UpdateService(Box::new(document)));
+    }
+
+    /// Lets the containers of pods run commands; without this, `pods/exec` is not served.
+    pub fn run_containers(&self, containers: Arc<dyn Containers>) {
+        self.inner.containers.get_or_init(|| Running(containers));
     }
 
     /// Serves the monitoring API too, under [`PROMETHEUS_PATH`].
@@ -166,7 +184,43 @@ impl ApiService {
         if !verdict.delay.is_zero() {
             tokio::time::sleep(verdict.delay).await;
         }
-        self.decide(&parts, &body, &arrival, &verdict).map(|reply| self.stamped(reply))
+        let reply = match self.inner.containers.get() {
+            Some(Running(containers)) if arrival.is_exec() => self.exec(parts, &arrival, &verdict, containers).await,
+            Some(_) | None => self.decide(&parts, &body, &arrival, &verdict),
+        };
+        reply.map(|reply| self.stamped(reply))
+    }
+
+    /// Answers a request to run a command in a container.
+    async fn exec(
+        &self,
+        parts: Parts,
+        arrival: &Arrival,
+        verdict: &Verdict,
+        containers: &Arc<dyn Containers>,
+    ) -> Result<Reply, ConnectionLost> {
+        let unheard = match &verdict.effect {
+            None | Some(Effect::Delay { .. }) => false,
+            Some(Effect::ResetAfter | Effect::Status { applied: true, .. }) => true,
+            Some(_) => return self.decide(&parts, &Bytes::new(), arrival, verdict),
+        };
+        if let Err(error) = self.inner.auth.check(&parts.headers, false) {
+            return Ok(self.refused(&parts, &Bytes::new(), arrival, &error));
+        }
+        let target = arrival.target.as_ref().ok_or(ConnectionLost::Reset)?;
+        let command = match exec::Command::parse(&parts, target, &self.inner.store) {
+            Ok(command) => command,
+            Err(error) => return Ok(self.refused(&parts, &Bytes::new(), arrival, &error)),
+        };
+        self.record(&parts, &Bytes::new(), arrival, 101);
+        if !unheard {
+            return Ok(command.serve(parts, Arc::clone(containers)));
+        }
+        command.run_unheard(containers.as_ref()).await;
+        match &verdict.effect {
+            Some(Effect::Status { code, retry_after_seconds, .. }) => Ok(reply::error(&scripted(*code, *retry_after_seconds))),
+            Some(_) | None => Err(ConnectionLost::Reset),
+        }
     }
 
     fn decide(&self, parts: &Parts, body: &Bytes, arrival: &Arrival, verdict: &Verdict) -> Result<Reply, ConnectionLost> {
@@ -325,41 +379,13 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let service = self.clone();
-        Box::pin(async move { service.handle(request).await })
-    }
-}
-
-/// What is known of a request before anything is decided.
-struct Arrival {
-    path: String,
-    target: Option<Target>,
-    label: String,
-    verb: Verb,
-    paged: bool,
-    agent: String,
-}
-
-impl Arrival {
-    fn of(parts: &Parts) -> Self {
-        let path = parts.uri.path().to_owned();
-        let target = Target::parse(&path);
-        let query = super::request::Query::parse(parts.uri.query());
-        let known = target.as_ref().and_then(|t| super::request::verb(&parts.method, t, &query).ok());
-        let label = target.as_ref().map(Target::label).unwrap_or_default();
-        let paged = query.get("limit").is_some() || query.get("continue").is_some();
-        let agent = header_text(&parts.headers, header::USER_AGENT);
-        Self { path, label, verb: known.unwrap_or(Verb::Get), target, paged, agent }
-    }
-
-    fn subject(&self) -> Subject<'_> {
-        let (namespace, name) = self.target.as_ref().map_or((None, None), |t| (t.ns(), t.name.as_deref()));
-        Subject {
-            verb: self.verb,
-            resource: if self.target.is_some() { &self.label } else { &self.path },
-            namespace: namespace.unwrap_or_default(),
-            name: name.unwrap_or_default(),
-            agent: &self.agent,
+        let (parts, body) = request.into_parts();
+        let is_upgrade = exec::is_upgrade(&parts);
+        let request = Request::from_parts(parts, body);
+        if is_upgrade {
+            return Box::pin(exec::over_a_connection(service, request));
         }
+        Box::pin(async move { service.handle(request).await })
     }
 }
 

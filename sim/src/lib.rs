@@ -8,6 +8,7 @@ pub mod containers;
 mod controllers;
 pub mod faults;
 pub mod hazards;
+pub mod kube_ovn;
 pub mod rng;
 pub mod scenario;
 pub mod serve;

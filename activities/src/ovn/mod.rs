@@ -1,5 +1,54 @@
-//! OVN's two databases and their raft: what the servers say of themselves, parsed strictly.
+//! ovn-central, where Kube-OVN runs OVN's two databases, each a raft of its own: read from every member, judged by one guard, changed
+//! one step at a time. The order of an exchange of a member: [`check`], [`directory`], [`backup`], [`kick`], [`members`], [`label`],
+//! [`central`], [`clients`].
 
+pub mod backup;
+pub mod central;
+pub mod check;
+pub mod clients;
+mod database;
+pub mod directory;
+mod facts;
+pub mod kick;
+pub mod label;
+pub mod members;
 pub mod status;
 
-pub use status::{Change, Connection, Election, Membership, Phase, RaftStatus, Role, Server, StatusError, Who};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use windlass_engine::Registry;
+
+pub use database::Database;
+pub use facts::{Central, CentralNode, CentralPod, Raft, Server, Standing};
+pub use status::{Change, Connection, Election, Membership, Phase, RaftStatus, Role, StatusError, Who};
+
+use crate::cluster::Cluster;
+
+/// Where Kube-OVN lives.
+pub const NAMESPACE: &str = "kube-system";
+
+/// Registers the activities of this family, to work on `cluster`.
+pub(crate) fn register(registry: Registry, cluster: &Arc<Cluster>) -> Registry {
+    registry
+        .activity::<backup::BackUpDatabase>(cluster)
+        .activity::<central::AwaitCentralRollout>(cluster)
+        .activity::<central::RemoveCentralPod>(cluster)
+        .activity::<central::SetCentralMembers>(cluster)
+        .activity::<check::CheckCentral>(cluster)
+        .activity::<clients::AwaitClient>(cluster)
+        .activity::<clients::ListClients>(cluster)
+        .activity::<clients::ListStalePods>(cluster)
+        .activity::<clients::RestartOvsPod>(cluster)
+        .activity::<clients::SetDatabaseAddresses>(cluster)
+        .activity::<directory::LookAtDirectory>(cluster)
+        .activity::<directory::MoveDirectoryAside>(cluster)
+        .activity::<kick::KickServer>(cluster)
+        .activity::<label::LabelNode>(cluster)
+        .activity::<members::AwaitMembers>(cluster)
+}
+
+/// Addresses as `NODE_IPS` has them: `172.18.0.3,172.18.0.4`.
+pub(crate) fn list(addresses: &[IpAddr]) -> String {
+    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}

@@ -1,0 +1,86 @@
+//! Whether ovn-central is fit for a change of its members, before anything is changed.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+use windlass_engine::{Activity, ActivityContext, ActivityError, ActivityName, Effect};
+
+use super::{Central, Database};
+use crate::cluster::Cluster;
+use crate::ids::NodeName;
+
+/// Looks at ovn-central and judges whether its members may be changed so.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CheckCentral {
+    /// The node that shall leave.
+    pub remove: Option<NodeName>,
+    /// The node that shall join.
+    pub add: Option<NodeName>,
+    /// Whether the new one joins before the old one leaves.
+    #[serde(default)]
+    pub add_first: bool,
+}
+
+/// ovn-central before a change, and what speaks against it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CentralReport {
+    /// As it was seen.
+    pub central: Central,
+    /// The member that shall leave.
+    pub leaving: Option<Leaving>,
+    /// The address of the node that shall join.
+    pub joining: Option<IpAddr>,
+    /// What forbids the change, one line each, with the evidence and what to do.
+    pub blockers: Vec<String>,
+    /// What a person should know; it stops nothing.
+    pub warnings: Vec<String>,
+}
+
+/// The member that shall leave, in both databases.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Leaving {
+    /// Its node.
+    pub node: NodeName,
+    /// Its address.
+    pub address: IpAddr,
+    /// Its pod of ovn-central, if there is one.
+    pub pod: Option<super::CentralPod>,
+    /// What it is in each database, northbound first.
+    pub servers: Vec<LeavingServer>,
+}
+
+/// A server that shall leave a database.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LeavingServer {
+    /// The database.
+    pub database: Database,
+    /// The cluster that it belongs to.
+    pub cluster: Uuid,
+    /// Its full id, if it told it.
+    pub id: Option<Uuid>,
+    /// The first digits of its id.
+    pub short: String,
+    /// Whether it leads.
+    pub leads: bool,
+}
+
+impl Activity for CheckCentral {
+    const NAME: ActivityName = ActivityName::new("check-ovn-central");
+    const EFFECT: Effect = Effect::Observe;
+    type World = Cluster;
+    type Output = CentralReport;
+
+    fn summary(&self) -> String {
+        "check ovn-central and both of its databases".to_owned()
+    }
+
+    fn assumed(&self) -> Option<CentralReport> {
+        None
+    }
+
+    async fn run(self, cx: ActivityContext<Cluster>) -> Result<CentralReport, ActivityError> {
+        let _ = (self, cx);
+        Err(ActivityError::permanent("unbuilt", "not built yet"))
+    }
+}

@@ -44,19 +44,23 @@ pub use layered::{
 pub use machine::{Machine, MachineHealthCheck, MachineHealthCheckSpec, MachineStatus, NodeRef};
 pub use mirror::{ContentSourcePolicy, ContentSourceSpec, DigestMirrorSet, DigestMirrorSpec, MirrorRule};
 pub use network::{ClusterNetwork, ClusterNetworkState};
-pub use node::{Node, NodeInfo, NodeSpec, NodeStatus, Taint};
+pub use node::{Node, NodeAddress, NodeInfo, NodeSpec, NodeStatus, Taint};
 pub use operator::{ClusterOperator, ClusterOperatorStatus, OperandVersion};
 pub use pod::{Pod, PodSpec, PodStatus};
 pub use pool::{CertificateExpiry, ConfigurationName, ConfigurationSource, MachineConfigPool, PoolSpec, PoolStatus};
 pub use request_count::{ApiRequestCount, ApiRequestCountStatus, HourlyRequests, NodeRequests, UserRequests};
 pub use scheduling::{
-    Affinity, ClaimReference, Container, NodeAffinity, NodeSelector, NodeSelectorTerm, Quantity, Resources, Toleration, Volume,
+    Affinity, ClaimReference, Container, EnvironmentVariable, NodeAffinity, NodeSelector, NodeSelectorTerm, Quantity, Resources,
+    Toleration, Volume,
 };
 pub use selector::{LabelSelector, Requirement};
 pub use storage::{LocalDisk, ObjectReference, PersistentVolume, PersistentVolumeSpec, VolumeNodeAffinity};
 pub use virtual_machine::{VirtualMachineInstance, VirtualMachineInstanceSpec, VirtualMachineInstanceStatus};
 pub use webhook::{MutatingWebhooks, ValidatingWebhooks, Webhook, WebhookClient, WebhookRule};
-pub use workload::{Deployment, ReplicaSpec, Service, ServiceSpec, StatefulSet};
+pub use workload::{
+    DaemonSet, DaemonSetSpec, DaemonSetStatus, Deployment, DeploymentSpec, DeploymentStatus, PodTemplate, ReplicaSpec, Service,
+    ServiceSpec, StatefulSet, UpdateStrategy,
+};
 
 use serde::{Deserialize, Deserializer};
 

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -56,11 +57,25 @@ pub struct NodeStatus {
     /// Ready, MemoryPressure, DiskPressure, PIDPressure.
     #[serde(deserialize_with = "super::nullable")]
     pub conditions: Vec<Condition>,
+    /// Its addresses.
+    #[serde(deserialize_with = "super::nullable", skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<NodeAddress>,
     /// What runs on it.
     pub node_info: NodeInfo,
     /// What pods may ask for in all, by resource: `cpu`, `memory`, `pods`, `ephemeral-storage`.
     #[serde(deserialize_with = "super::nullable", skip_serializing_if = "BTreeMap::is_empty")]
     pub allocatable: BTreeMap<String, Quantity>,
+}
+
+/// An address of a node.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NodeAddress {
+    /// `InternalIP`, `ExternalIP`, `Hostname`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The address.
+    pub address: String,
 }
 
 /// What runs on a node.
@@ -126,6 +141,12 @@ impl Node {
     /// Whether the node is part of the control plane.
     pub fn is_control_plane(&self) -> bool {
         self.has_label("node-role.kubernetes.io/master") || self.has_label("node-role.kubernetes.io/control-plane")
+    }
+
+    /// The addresses by which the cluster's nodes reach it, in the order of its kubelet; what is no address is left out.
+    pub fn internal_addresses(&self) -> impl Iterator<Item = IpAddr> {
+        let internal = self.status.addresses.iter().filter(|address| address.kind == "InternalIP");
+        internal.filter_map(|address| address.address.parse().ok())
     }
 
     /// The kubelet's minor version: 29 of `v1.29.6+aba1e8d`.

@@ -59,6 +59,9 @@ pub struct PodStatus {
     /// Ready, PodScheduled.
     #[serde(deserialize_with = "super::nullable", skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
+    /// The address of its node.
+    #[serde(rename = "hostIP", skip_serializing_if = "Option::is_none")]
+    pub host_ip: Option<String>,
 }
 
 impl Pod {
@@ -75,6 +78,11 @@ impl Pod {
     /// Whether it takes requests.
     pub fn is_ready(&self) -> bool {
         self.status.conditions.iter().any(|condition| condition.kind == "Ready" && condition.status == Status::True)
+    }
+
+    /// Whether its containers run and nobody has asked for its end.
+    pub fn runs(&self) -> bool {
+        self.status.phase.as_deref() == Some("Running") && self.metadata.deletion_timestamp.is_none()
     }
 
     /// Whether it has ended; it holds nothing on its node any more.

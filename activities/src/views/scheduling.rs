@@ -90,13 +90,40 @@ impl Toleration {
     }
 }
 
-/// A container: what it asks for.
+/// A container: what it runs and what it asks for.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Container {
+    /// Its name.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// Its image.
+    #[serde(deserialize_with = "super::nullable", skip_serializing_if = "String::is_empty")]
+    pub image: String,
+    /// Its environment.
+    #[serde(deserialize_with = "super::nullable", skip_serializing_if = "Vec::is_empty")]
+    pub env: Vec<EnvironmentVariable>,
     /// Its resources.
     #[serde(deserialize_with = "super::nullable")]
     pub resources: Resources,
+}
+
+impl Container {
+    /// The value of an environment variable that is given as such; the last of a name counts.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        self.env.iter().rev().find(|variable| variable.name == name)?.value.as_deref()
+    }
+}
+
+/// One variable of a container's environment.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EnvironmentVariable {
+    /// Its name.
+    pub name: String,
+    /// Its value, if it is given as such and not taken from somewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
 }
 
 /// What a container asks for.

@@ -162,3 +162,48 @@ fn labels_are_selected_as_the_server_does() {
     check(expression("DoesNotExist", "role", &[]), false);
     check(expression("Matches", "role", &["infra"]), false);
 }
+
+#[test]
+fn templates_nodes_and_pods_of_workloads_are_read_without_loss() {
+    let deployment: Deployment = check(
+        "
+metadata: {name: ovn-central, namespace: kube-system, generation: 4}
+spec:
+  replicas: 3
+  selector: {matchLabels: {app: ovn-central}}
+  template:
+    metadata: {labels: {app: ovn-central}}
+    spec:
+      nodeSelector: {kube-ovn/role: master}
+      containers:
+      - name: ovn-central
+        image: example.com/kube-ovn:v1.13.2
+        env: [{name: NODE_IPS, value: '172.18.0.3,172.18.0.4'}, {name: POD_IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}]
+status: {observedGeneration: 4, replicas: 3, updatedReplicas: 2, readyReplicas: 1, availableReplicas: 1}
+",
+        &["/spec/replicas", "/spec/selector/matchLabels", "/spec/template/spec/nodeSelector", "/status/updatedReplicas"],
+    );
+    let container = &deployment.spec.template.spec.containers[0];
+    assert_eq!(container.variable("NODE_IPS"), Some("172.18.0.3,172.18.0.4"));
+    assert_eq!((container.variable("POD_IP"), container.variable("HOME")), (None, None));
+    let set: DaemonSet = check(
+        "
+metadata: {name: ovs-ovn, namespace: kube-system}
+spec: {updateStrategy: {type: OnDelete}, template: {spec: {containers: [{name: openvswitch, env: [{name: OVN_DB_IPS, value: a}]}]}}}
+status: {observedGeneration: 1, desiredNumberScheduled: 3, updatedNumberScheduled: 2, numberReady: 3, numberAvailable: 3}
+",
+        &["/spec/updateStrategy", "/spec/template/spec/containers/0/env", "/status"],
+    );
+    assert_eq!(set.spec.update_strategy.kind, "OnDelete");
+    let addresses =
+        "[{type: Hostname, address: node-a}, {type: InternalIP, address: 172.18.0.3}, {type: InternalIP, address: 'fd00::3'}]";
+    let node: Node = check(&format!("status: {{addresses: {addresses}}}"), &["/status/addresses"]);
+    assert_eq!(node.internal_addresses().map(|address| address.to_string()).collect::<Vec<_>>(), ["172.18.0.3", "fd00::3"]);
+    let pod: Pod = check("status: {phase: Running, hostIP: 172.18.0.3}", &["/status/hostIP"]);
+    assert!(pod.runs());
+    let deleted: Pod = check(
+        "{metadata: {deletionTimestamp: '2026-02-07T16:31:03Z'}, status: {phase: Running}}",
+        &["/metadata/deletionTimestamp", "/status/phase"],
+    );
+    assert!(!deleted.runs() && !Pod::default().runs());
+}

@@ -1,5 +1,6 @@
 //! A cluster: typed reads and smallest writes over one link, bound to the cluster's id.
 
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use http::{Request, header};
@@ -30,6 +31,7 @@ pub struct Cluster {
     id: ClusterId,
     is_openshift: bool,
     cache: OnceLock<Cache>,
+    files: OnceLock<PathBuf>,
 }
 
 /// What a cluster is told about its surroundings.
@@ -88,18 +90,36 @@ impl Cluster {
         });
         let client = kube::Client::new(nobody, "default");
         let link = Link::new(Source::Given, client, Limiter::new(None), Arc::new(SystemClock));
-        Self { link: Arc::new(link), id: ClusterId::new("none"), is_openshift: false, cache: OnceLock::new() }
+        Self {
+            link: Arc::new(link),
+            id: ClusterId::new("none"),
+            is_openshift: false,
+            cache: OnceLock::new(),
+            files: OnceLock::new(),
+        }
     }
 
     pub(crate) async fn over(link: Link) -> Result<Self, ConnectError> {
         let id = identify(&link, None).await.map_err(|error| ConnectError::from_call(error, &link.address))?;
         let Identity { id, is_openshift } = id.ok_or_else(|| ConnectError::Nameless { server: link.address.clone() })?;
-        Ok(Self { link: Arc::new(link), id, is_openshift, cache: OnceLock::new() })
+        Ok(Self { link: Arc::new(link), id, is_openshift, cache: OnceLock::new(), files: OnceLock::new() })
     }
 
     /// The cluster's id.
     pub fn id(&self) -> &ClusterId {
         &self.id
+    }
+
+    /// Says where this machine keeps what runs copy from the cluster, such as databases before they are changed; the first word holds.
+    pub fn keep_files_in(&self, dir: PathBuf) {
+        self.files.get_or_init(|| dir);
+    }
+
+    /// Where this machine keeps what runs copy from the cluster.
+    pub fn files(&self) -> Result<&Path, ActivityError> {
+        let nowhere =
+            || ActivityError::permanent("no-place", "this worker was given no folder for copies; name a journal with --journal");
+        self.files.get().map(PathBuf::as_path).ok_or_else(nowhere)
     }
 
     /// Refuses to work on a cluster that is not OpenShift's.

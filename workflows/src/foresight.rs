@@ -7,6 +7,7 @@ use windlass_activities::Cluster;
 use windlass_activities::admin_ack::{Gate, Gates};
 use windlass_activities::canary::{ReadWave, WaveState, Waves};
 use windlass_activities::estimate::{Estimates, Spread};
+use windlass_activities::ovn::check::CentralReport;
 use windlass_activities::pool::{AwaitPool, PoolState};
 use windlass_activities::preflight::PreflightReport;
 use windlass_activities::release::{Release, ResolveHop};
@@ -19,6 +20,8 @@ pub struct Draft {
     pub foresight: Foresight,
     /// What the preflight found.
     pub preflight: Option<PreflightReport>,
+    /// What the look at ovn-central found.
+    pub central: Option<CentralReport>,
     /// How long its steps take, by the place of their deed.
     pub spreads: Vec<Spread>,
 }
@@ -32,6 +35,15 @@ const SETTLE: Spread = Spread { p50_seconds: 60, p90_seconds: 20 * 60 };
 /// A pool that renders, or nodes that change pools without a reboot.
 const MOVE: Spread = Spread { p50_seconds: 60, p90_seconds: 10 * 60 };
 
+/// A pod that is started again, or a database that agrees.
+const POD: Spread = Spread { p50_seconds: 20, p90_seconds: 2 * 60 };
+
+/// A few pods that are started again, one after the other.
+const ROLLOUT: Spread = Spread { p50_seconds: 2 * 60, p90_seconds: 6 * 60 };
+
+/// A copy of a few megabytes, or a short-lived pod on a node.
+const COPY: Spread = Spread { p50_seconds: 10, p90_seconds: 60 };
+
 /// One read or one write.
 const QUICK: Spread = Spread { p50_seconds: 1, p90_seconds: 5 };
 
@@ -39,10 +51,13 @@ const QUICK: Spread = Spread { p50_seconds: 1, p90_seconds: 5 };
 const LOOKS: &[&str] = &[
     "check-credential-files",
     "check-disconnected",
+    "check-ovn-central",
     "choose-waves",
     "find-window",
+    "list-database-clients",
     "list-health-checks",
     "list-pools",
+    "list-stale-ovs-pods",
     "preflight",
     "read-credentials",
     "read-deadlines",
@@ -73,6 +88,7 @@ pub async fn draft(
         waves: None,
         pools: Vec::new(),
         preflight: None,
+        central: None,
         spreads: Vec::new(),
     };
     let foresight = foresee(&registry, workflow, input, clock.now(), &mut teller).await?;
@@ -82,7 +98,7 @@ pub async fn draft(
         Deed::Gate { .. } | Deed::Sleep | Deed::Hold { .. } | Deed::GiveBack { .. } => Spread { p50_seconds: 0, p90_seconds: 0 },
     };
     let spreads = foresight.deeds.iter().map(|deed| &deed.what).map(of_deed).collect();
-    Ok(Draft { foresight, preflight: teller.preflight, spreads })
+    Ok(Draft { foresight, preflight: teller.preflight, central: teller.central, spreads })
 }
 
 struct Teller<'a> {
@@ -94,6 +110,7 @@ struct Teller<'a> {
     waves: Option<Waves>,
     pools: Vec<PoolState>,
     preflight: Option<PreflightReport>,
+    central: Option<CentralReport>,
     spreads: Vec<Spread>,
 }
 
@@ -168,6 +185,11 @@ impl Teller<'_> {
                 // A plan shows what comes after a blocker, too; it is the start that refuses.
                 written(&PreflightReport { checks: Vec::new(), drains: Vec::new() })
             }
+            "check-ovn-central" => {
+                let report: CentralReport = read(&output)?;
+                self.central = Some(report.clone());
+                written(&CentralReport { blockers: Vec::new(), ..report })
+            }
             "choose-waves" => {
                 self.waves = Some(read(&output)?);
                 Ok(output)
@@ -190,6 +212,9 @@ impl Teller<'_> {
                 let pool = self.pools.iter().find(|known| Some(&known.name) == pool.as_ref());
                 pool.map_or(self.estimates.node, |pool| self.estimates.pool(pool.nodes, &pool.max_unavailable))
             }
+            "await-ovn-members" | "restart-ovs-pod" => POD,
+            "await-central-rollout" | "await-database-client" => ROLLOUT,
+            "back-up-ovn-database" | "look-at-ovn-directory" | "move-ovn-directory-aside" => COPY,
             _ => QUICK,
         }
     }

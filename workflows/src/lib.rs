@@ -10,6 +10,7 @@ pub mod eus_update;
 pub mod foresight;
 mod hold_still;
 mod insist;
+pub mod ovn_central;
 mod patience;
 mod plan;
 pub mod planning;
@@ -34,10 +35,22 @@ pub const EUS_UPDATE: &str = "eus-update";
 /// The registered name of [`canary::canary_drill`].
 pub const CANARY_DRILL: &str = "canary-drill";
 
+/// The registered name of [`ovn_central::ovn_central_remove`].
+pub const OVN_CENTRAL_REMOVE: &str = "ovn-central-remove";
+
+/// The registered name of [`ovn_central::ovn_central_add`].
+pub const OVN_CENTRAL_ADD: &str = "ovn-central-add";
+
+/// The registered name of [`ovn_central::ovn_central_replace`].
+pub const OVN_CENTRAL_REPLACE: &str = "ovn-central-replace";
+
 /// Every workflow with its revision and what it does in one line.
 pub const CATALOGUE: &[(&str, u32, &str)] = &[
     (CLUSTER_UPDATE, 1, "to another release of the same minor, or to the next minor"),
     (EUS_UPDATE, 2, "from one EUS release to the next, with one reboot of each worker"),
+    (OVN_CENTRAL_ADD, 1, "a node joins Kube-OVN's ovn-central, in both databases"),
+    (OVN_CENTRAL_REMOVE, 1, "a node leaves Kube-OVN's ovn-central, in both databases"),
+    (OVN_CENTRAL_REPLACE, 1, "one node of Kube-OVN's ovn-central is exchanged for another"),
 ];
 
 /// Registers every workflow and the activities they use, which work on `cluster`.
@@ -46,4 +59,7 @@ pub fn register(registry: Registry, cluster: &Arc<Cluster>) -> Registry {
         .workflow(CANARY_DRILL, 1, canary::canary_drill)
         .workflow(CLUSTER_UPDATE, 1, cluster_update::cluster_update)
         .workflow(EUS_UPDATE, 2, eus_update::eus_update)
+        .workflow(OVN_CENTRAL_ADD, 1, ovn_central::ovn_central_add)
+        .workflow(OVN_CENTRAL_REMOVE, 1, ovn_central::ovn_central_remove)
+        .workflow(OVN_CENTRAL_REPLACE, 1, ovn_central::ovn_central_replace)
 }

@@ -3,6 +3,8 @@
 use windlass_activities::deadline::Deadline;
 use windlass_activities::estimate::Estimates;
 use windlass_activities::inventory::Inventory;
+use windlass_activities::ovn::check::CentralReport;
+use windlass_activities::ovn::list;
 use windlass_activities::pool::PoolState;
 use windlass_activities::release::UpdatePath;
 use windlass_activities::target::Target;
@@ -40,6 +42,10 @@ pub fn plan(found: &Findings<'_>) -> Plan {
     let preflight = found.draft.preflight.as_ref();
     let mut blockers: Vec<String> = preflight.iter().flat_map(|report| report.blockers()).map(ToString::to_string).collect();
     let mut warnings: Vec<String> = preflight.iter().flat_map(|report| report.warnings()).map(ToString::to_string).collect();
+    if let Some(central) = &found.draft.central {
+        blockers.extend(central.blockers.iter().cloned());
+        warnings.extend(central.warnings.iter().cloned());
+    }
     warnings.extend(found.notes.iter().cloned());
     warnings.extend(learned(found, "resolve-path", |path: UpdatePath| path.notes));
     warnings.extend(learned(found, "resolve-target", |target: Target| target.notes));
@@ -59,7 +65,7 @@ pub fn plan(found: &Findings<'_>) -> Plan {
         restores: restores(found),
         blockers,
         warnings,
-        reckoned_from: found.estimates.source.clone(),
+        reckoned_from: if found.draft.central.is_some() { Vec::new() } else { found.estimates.source.clone() },
         input_digest: blake3::hash(found.input.to_string().as_bytes()).to_hex()[..16].to_owned(),
         digest: String::new(),
     };
@@ -116,6 +122,7 @@ fn facts(found: &Findings<'_>) -> Vec<String> {
             .extend(target.risks.iter().map(|risk| format!("risk {}, {}: {}", risk.name, accepted(risk.accepted), risk.message)));
         lines
     }));
+    facts.extend(found.draft.central.iter().flat_map(of_central));
     let mut pools = learned(found, "list-pools", |pools: Vec<PoolState>| {
         let line = |pool: PoolState| {
             format!("pool {}: {} nodes, {} at a time, at {}", pool.name, pool.nodes, pool.max_unavailable, pool.rolled_out)
@@ -126,6 +133,26 @@ fn facts(found: &Findings<'_>) -> Vec<String> {
     facts.extend(found.inventory.objection.iter().map(|objection| format!("not upgradeable: {objection}")));
     facts.extend(found.inventory.conditional.iter().map(|update| format!("offered with risks: {update}")));
     facts
+}
+
+/// ovn-central in words; who leads may change at any time, and is left to the warnings.
+fn of_central(report: &CentralReport) -> Vec<String> {
+    let central = &report.central;
+    let version = central.version.as_ref().map_or_else(|| "of no known version".to_owned(), ToString::to_string);
+    let mut lines = vec![format!("ovn-central {version}, NODE_IPS {}", list(&central.node_ips))];
+    for raft in &central.databases {
+        let cluster = raft.cluster.map_or_else(|| "of no cluster".to_owned(), |cluster| format!("of cluster {cluster}"));
+        let mut voters: Vec<_> = raft.voters().collect();
+        voters.sort_by_key(|server| server.address);
+        let each = voters.iter().map(|server| match server.id {
+            Some(id) => format!("{} {id}", server.address),
+            None => format!("{} {} (does not answer)", server.address, server.short),
+        });
+        lines.push(format!("{} database {cluster}: {}", raft.database, each.collect::<Vec<_>>().join(", ")));
+    }
+    lines.extend(report.leaving.iter().map(|leaving| format!("leaves: {} ({})", leaving.node, leaving.address)));
+    lines.extend(report.joining.iter().map(|address| format!("joins: {address}")));
+    lines
 }
 
 /// What the foreseen results of an activity say, in order.

@@ -11,7 +11,7 @@ use crate::cluster::Cluster;
 pub struct BackUpDatabase {
     /// The database.
     pub database: Database,
-    /// The folder on this machine that gets the copy; made if it is not there, 0700.
+    /// The run's own folder under [`Cluster::files`] of the machine that makes the copy; made if it is not there, 0700.
     pub folder: String,
 }
 

@@ -49,6 +49,6 @@ pub(crate) fn register(registry: Registry, cluster: &Arc<Cluster>) -> Registry {
 }
 
 /// Addresses as `NODE_IPS` has them: `172.18.0.3,172.18.0.4`.
-pub(crate) fn list(addresses: &[IpAddr]) -> String {
+pub fn list(addresses: &[IpAddr]) -> String {
     addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }

@@ -12,6 +12,14 @@ use windlass_activities::deadline::ReadDeadlines;
 use windlass_activities::estimate::ReadEstimates;
 use windlass_activities::inventory::ReadInventory;
 use windlass_activities::machine_health::{ListHealthChecks, PauseHealthCheck, ResumeHealthCheck};
+use windlass_activities::ovn::backup::BackUpDatabase;
+use windlass_activities::ovn::central::{AwaitCentralRollout, RemoveCentralPod, SetCentralMembers};
+use windlass_activities::ovn::check::CheckCentral;
+use windlass_activities::ovn::clients::{AwaitClient, ListClients, ListStalePods, RestartOvsPod, SetDatabaseAddresses};
+use windlass_activities::ovn::directory::{LookAtDirectory, MoveDirectoryAside};
+use windlass_activities::ovn::kick::KickServer;
+use windlass_activities::ovn::label::LabelNode;
+use windlass_activities::ovn::members::AwaitMembers;
 use windlass_activities::pool::{AwaitPool, ListPools, PausePool, ReleasePool, ReturnPool};
 use windlass_activities::preflight::Preflight;
 use windlass_activities::rbac::{Permission, roles, roles_granting};
@@ -21,7 +29,7 @@ use windlass_activities::update::{AwaitControlPlane, ReadUpdateState, RequestUpd
 use windlass_activities::verify::{CheckHealth, FinalVerification};
 use windlass_engine::{Activity, ActivityName};
 use windlass_sim::snapshot::{KINDS, Kept, Reach};
-use windlass_workflows::{CLUSTER_UPDATE, EUS_UPDATE};
+use windlass_workflows::{CLUSTER_UPDATE, EUS_UPDATE, OVN_CENTRAL_ADD, OVN_CENTRAL_REMOVE, OVN_CENTRAL_REPLACE};
 
 use crate::app::App;
 use crate::failure::{Exit, Failure, Outcome};
@@ -72,6 +80,25 @@ const UPDATE: [ActivityName; 41] = [
     DrainNode::NAME,
 ];
 
+/// What the changes of ovn-central's members run.
+const OVN_CENTRAL: [ActivityName; 15] = [
+    CheckCentral::NAME,
+    ListClients::NAME,
+    LookAtDirectory::NAME,
+    BackUpDatabase::NAME,
+    KickServer::NAME,
+    AwaitMembers::NAME,
+    LabelNode::NAME,
+    RemoveCentralPod::NAME,
+    SetCentralMembers::NAME,
+    AwaitCentralRollout::NAME,
+    SetDatabaseAddresses::NAME,
+    AwaitClient::NAME,
+    ListStalePods::NAME,
+    RestartOvsPod::NAME,
+    MoveDirectoryAside::NAME,
+];
+
 /// What asks for the permissions of `windlass snapshot`.
 const SNAPSHOT: &str = "snapshot";
 
@@ -91,6 +118,7 @@ pub(crate) fn run(app: &App, args: &Args) -> Outcome {
     let roles = match args.workflow.as_str() {
         EUS_UPDATE => of_update(&[ResolvePath::NAME, ResolveHop::NAME]),
         CLUSTER_UPDATE => of_update(&[ResolveTarget::NAME]),
+        OVN_CENTRAL_ADD | OVN_CENTRAL_REMOVE | OVN_CENTRAL_REPLACE => roles(OVN_CENTRAL.iter().map(|name| name.as_str())),
         SNAPSHOT => roles_granting(KINDS.iter().flat_map(reads).chain([CONNECT])),
         other => {
             let known = windlass_workflows::CATALOGUE.iter().map(|(name, _, _)| *name).collect::<Vec<_>>();

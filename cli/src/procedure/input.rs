@@ -5,7 +5,8 @@ use windlass_engine::foresee::{Deed, Foresight};
 use windlass_engine::{Json, Timestamp};
 use windlass_workflows::cluster_update::ClusterUpdate;
 use windlass_workflows::eus_update::EusUpdate;
-use windlass_workflows::{CLUSTER_UPDATE, EUS_UPDATE, Terms};
+use windlass_workflows::ovn_central::{OvnCentralAdd, OvnCentralRemove, OvnCentralReplace, Pins};
+use windlass_workflows::{CLUSTER_UPDATE, EUS_UPDATE, OVN_CENTRAL_ADD, OVN_CENTRAL_REMOVE, OVN_CENTRAL_REPLACE, Terms};
 
 use crate::failure::{Failure, Kind};
 
@@ -16,6 +17,12 @@ pub(crate) enum Input {
     Eus(EusUpdate),
     /// Of a cluster update.
     Cluster(ClusterUpdate),
+    /// Of a member of ovn-central that leaves.
+    Remove(OvnCentralRemove),
+    /// Of a node that joins ovn-central.
+    Add(OvnCentralAdd),
+    /// Of an exchange of a member of ovn-central.
+    Replace(OvnCentralReplace),
 }
 
 impl Input {
@@ -27,6 +34,9 @@ impl Input {
         match workflow {
             EUS_UPDATE => json.to().map(Self::Eus).map_err(unreadable),
             CLUSTER_UPDATE => json.to().map(Self::Cluster).map_err(unreadable),
+            OVN_CENTRAL_REMOVE => json.to().map(Self::Remove).map_err(unreadable),
+            OVN_CENTRAL_ADD => json.to().map(Self::Add).map_err(unreadable),
+            OVN_CENTRAL_REPLACE => json.to().map(Self::Replace).map_err(unreadable),
             other => Err(Failure::usage(format!("there is no workflow {other}"), "plan again with this build")),
         }
     }
@@ -36,6 +46,9 @@ impl Input {
         match self {
             Self::Eus(_) => EUS_UPDATE,
             Self::Cluster(_) => CLUSTER_UPDATE,
+            Self::Remove(_) => OVN_CENTRAL_REMOVE,
+            Self::Add(_) => OVN_CENTRAL_ADD,
+            Self::Replace(_) => OVN_CENTRAL_REPLACE,
         }
     }
 
@@ -44,28 +57,33 @@ impl Input {
         let written = match self {
             Self::Eus(input) => Json::of(input),
             Self::Cluster(input) => Json::of(input),
+            Self::Remove(input) => Json::of(input),
+            Self::Add(input) => Json::of(input),
+            Self::Replace(input) => Json::of(input),
         };
         written.map_err(|e| Failure::new(Kind::Failed, format!("the input can't be written down: {e}"), "plan again"))
     }
 
-    /// What was settled besides where it goes.
-    pub(crate) fn terms(&self) -> &Terms {
+    /// What was settled for an update besides where it goes.
+    pub(crate) fn terms(&self) -> Option<&Terms> {
         match self {
-            Self::Eus(input) => &input.terms,
-            Self::Cluster(input) => &input.terms,
+            Self::Eus(input) => Some(&input.terms),
+            Self::Cluster(input) => Some(&input.terms),
+            Self::Remove(_) | Self::Add(_) | Self::Replace(_) => None,
         }
     }
 
-    fn terms_mut(&mut self) -> &mut Terms {
+    fn terms_mut(&mut self) -> Option<&mut Terms> {
         match self {
-            Self::Eus(input) => &mut input.terms,
-            Self::Cluster(input) => &mut input.terms,
+            Self::Eus(input) => Some(&mut input.terms),
+            Self::Cluster(input) => Some(&mut input.terms),
+            Self::Remove(_) | Self::Add(_) | Self::Replace(_) => None,
         }
     }
 
     /// Takes over what the cluster tells about itself, where the person said nothing.
     pub(crate) fn settle(&mut self, now: Timestamp, estimates: Estimates, layered: Option<Vec<String>>) {
-        let terms = self.terms_mut();
+        let Some(terms) = self.terms_mut() else { return };
         terms.deadlines = true;
         terms.credentials.get_or_insert_default();
         terms.longest_window_seconds = terms.windows.as_ref().map(|calendar| calendar.longest(now).as_secs());
@@ -81,17 +99,26 @@ impl Input {
         match &mut self {
             Self::Eus(input) => input.planned = None,
             Self::Cluster(input) => input.planned = None,
+            Self::Remove(OvnCentralRemove { terms, .. })
+            | Self::Add(OvnCentralAdd { terms, .. })
+            | Self::Replace(OvnCentralReplace { terms, .. }) => terms.planned = None,
         }
         self
     }
 
-    /// With the releases that a run was foreseen to go to.
+    /// With what a run was foreseen to find.
     pub(crate) fn pinned(mut self, foresight: &Foresight) -> Self {
         for deed in &foresight.deeds {
             let Deed::Activity { asked, result: Ok(output) } = &deed.what else { continue };
             match (&mut self, asked.activity.as_str()) {
                 (Self::Eus(input), "resolve-path") => input.planned = output.to().ok(),
                 (Self::Cluster(input), "resolve-target") => input.planned = output.to().ok(),
+                (
+                    Self::Remove(OvnCentralRemove { terms, .. })
+                    | Self::Add(OvnCentralAdd { terms, .. })
+                    | Self::Replace(OvnCentralReplace { terms, .. }),
+                    "check-ovn-central",
+                ) => terms.planned = output.to().ok().as_ref().map(Pins::of),
                 _ => {}
             }
         }

@@ -1,5 +1,6 @@
 //! The workflows as the command line knows them: their arguments, and the way from arguments to a plan and an input.
 
+mod central;
 mod input;
 mod prepare;
 mod terms;
@@ -11,12 +12,13 @@ use windlass_activities::target::Wanted;
 use windlass_engine::Event;
 use windlass_workflows::cluster_update::ClusterUpdate;
 use windlass_workflows::eus_update::EusUpdate;
-use windlass_workflows::{CLUSTER_UPDATE, EUS_UPDATE, Plan};
+use windlass_workflows::{CLUSTER_UPDATE, EUS_UPDATE, OVN_CENTRAL_ADD, OVN_CENTRAL_REMOVE, OVN_CENTRAL_REPLACE, Plan};
 
 use crate::failure::Failure;
 
+use central::{CentralArgs, CentralReplaceArgs};
 pub(crate) use input::Input;
-pub(crate) use prepare::{Prepared, catalogue, connect, prepare};
+pub(crate) use prepare::{COPIES, Prepared, catalogue, connect, prepare};
 use terms::TermsArgs;
 
 /// The workflows.
@@ -26,6 +28,12 @@ pub(crate) enum Procedure {
     EusUpdate(EusUpdateArgs),
     /// To another release of the same minor, or to the next minor
     ClusterUpdate(ClusterUpdateArgs),
+    /// A node leaves Kube-OVN's ovn-central, in both databases
+    OvnCentralRemove(CentralArgs),
+    /// A node joins Kube-OVN's ovn-central, in both databases
+    OvnCentralAdd(CentralArgs),
+    /// One node of Kube-OVN's ovn-central is exchanged for another
+    OvnCentralReplace(CentralReplaceArgs),
 }
 
 /// What an EUS-to-EUS update is told.
@@ -72,6 +80,9 @@ impl Procedure {
         match self {
             Self::EusUpdate(_) => EUS_UPDATE,
             Self::ClusterUpdate(_) => CLUSTER_UPDATE,
+            Self::OvnCentralRemove(_) => OVN_CENTRAL_REMOVE,
+            Self::OvnCentralAdd(_) => OVN_CENTRAL_ADD,
+            Self::OvnCentralReplace(_) => OVN_CENTRAL_REPLACE,
         }
     }
 
@@ -91,6 +102,12 @@ impl Procedure {
                     args.to.get_or_insert_with(|| LATEST.to_owned());
                 }
             }
+            Self::OvnCentralRemove(args) => _ = args.node.get_or_insert_with(|| LEAVES.to_owned()),
+            Self::OvnCentralAdd(args) => _ = args.node.get_or_insert_with(|| JOINS.to_owned()),
+            Self::OvnCentralReplace(args) => {
+                args.node.get_or_insert_with(|| LEAVES.to_owned());
+                args.with.get_or_insert_with(|| JOINS.to_owned());
+            }
         }
     }
 
@@ -99,6 +116,9 @@ impl Procedure {
         match self {
             Self::EusUpdate(args) => args.input().map(Input::Eus),
             Self::ClusterUpdate(args) => args.input().map(Input::Cluster),
+            Self::OvnCentralRemove(args) => args.removal().map(Input::Remove),
+            Self::OvnCentralAdd(args) => args.addition().map(Input::Add),
+            Self::OvnCentralReplace(args) => args.exchange().map(Input::Replace),
         }
     }
 
@@ -107,9 +127,16 @@ impl Procedure {
         match self {
             Self::EusUpdate(args) => args.terms.names_layered(),
             Self::ClusterUpdate(args) => args.terms.names_layered(),
+            Self::OvnCentralRemove(_) | Self::OvnCentralAdd(_) | Self::OvnCentralReplace(_) => false,
         }
     }
 }
+
+/// The member that leaves in a rehearsal.
+const LEAVES: &str = "control-plane-2";
+
+/// The node that joins in a rehearsal.
+const JOINS: &str = "worker-0";
 
 /// What stands for the newest release.
 const LATEST: &str = "latest";

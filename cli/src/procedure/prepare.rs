@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use windlass_activities::estimate::ReadEstimates;
+use windlass_activities::estimate::{Estimates, ReadEstimates};
 use windlass_activities::inventory::{Inventory, ReadInventory};
-use windlass_activities::preflight::PreflightReport;
+use windlass_activities::ovn::check::CentralReport;
+use windlass_activities::preflight::{Check, CheckVerdict, PreflightReport};
 use windlass_activities::{Cluster, ConnectError, Connection, Settings};
 use windlass_engine::foresee::Unforeseeable;
 use windlass_engine::{Activity, ActivityContext, ActivityError, Attempt, Clock, CommandId, FailureKind, Json, Registry, RunId};
@@ -28,9 +29,10 @@ pub(crate) struct Prepared {
 impl Procedure {
     /// Reads the cluster and resolves every fact; changes nothing.
     pub(crate) async fn prepare(&self, cluster: &Arc<Cluster>, clock: &Arc<dyn Clock>) -> Result<Prepared, Failure> {
-        cluster.check_openshift()?;
         let mut input = self.input()?;
-        if let Some(calendar) = &input.terms().windows {
+        let Some(terms) = input.terms() else { return prepare(input, cluster, clock).await };
+        cluster.check_openshift()?;
+        if let Some(calendar) = &terms.windows {
             // Said at once instead of once for each step that would never begin.
             calendar
                 .first_from(clock.now())
@@ -46,15 +48,21 @@ impl Procedure {
 
     /// Judges whether the cluster is fit for it; changes nothing.
     pub(crate) async fn preflight(&self, cluster: &Arc<Cluster>, clock: &Arc<dyn Clock>) -> Result<PreflightReport, Failure> {
-        cluster.check_openshift()?;
         let mut input = self.input()?;
+        if input.terms().is_none() {
+            let no_estimates = Estimates::default();
+            let draft = draft(cluster, clock, input.workflow(), &input.json()?, &no_estimates).await.map_err(no_draft)?;
+            let checks = draft.central.as_ref().map(central_checks).unwrap_or_default();
+            return Ok(PreflightReport { checks, drains: Vec::new() });
+        }
+        cluster.check_openshift()?;
         let look = Survey { cluster, clock };
         let estimates = look.at(ReadEstimates {}).await?;
         input.settle(clock.now(), estimates.clone(), None);
         match &input {
             // Judged before the way is looked up: what keeps the update service away is a finding, too.
             Input::Eus(eus) => look.at(eus.terms.preflight(eus.target, eus.pause_days, clock.now())).await,
-            Input::Cluster(_) => {
+            Input::Cluster(_) | Input::Remove(_) | Input::Add(_) | Input::Replace(_) => {
                 let draft = draft(cluster, clock, input.workflow(), &input.json()?, &estimates).await.map_err(no_draft)?;
                 draft
                     .preflight
@@ -66,7 +74,10 @@ impl Procedure {
 
 /// Makes the plan of an input whose terms are settled.
 pub(crate) async fn prepare(input: Input, cluster: &Arc<Cluster>, clock: &Arc<dyn Clock>) -> Result<Prepared, Failure> {
-    let inventory = Survey { cluster, clock }.at(ReadInventory {}).await?;
+    let inventory = match input.terms() {
+        Some(_) => Survey { cluster, clock }.at(ReadInventory {}).await?,
+        None => Inventory::default(),
+    };
     plan_for(input, &inventory, cluster, clock).await
 }
 
@@ -78,7 +89,7 @@ async fn plan_for(
 ) -> Result<Prepared, Failure> {
     let asked = input.unpinned();
     let workflow = asked.workflow();
-    let estimates = asked.terms().estimates.clone().unwrap_or_default();
+    let estimates = asked.terms().and_then(|terms| terms.estimates.clone()).unwrap_or_default();
     let draft = draft(cluster, clock, workflow, &asked.json()?, &estimates).await.map_err(no_draft)?;
     let input = asked.clone().pinned(&draft.foresight).json()?;
     let registry = windlass_workflows::register(Registry::new(), cluster);
@@ -90,11 +101,31 @@ async fn plan_for(
         draft: &draft,
         inventory,
         estimates: &estimates,
-        calendar: asked.terms().windows.as_ref(),
+        calendar: asked.terms().and_then(|terms| terms.windows.as_ref()),
         notes: Vec::new(),
         registry: &registry,
     });
     Ok(Prepared { plan, input, revision: registry.revision(workflow).unwrap_or(1) })
+}
+
+/// What the look at ovn-central says, as checks.
+fn central_checks(report: &CentralReport) -> Vec<Check> {
+    let check = |verdict, evidence: Vec<String>| Check {
+        number: String::new(),
+        id: "ovn-central".to_owned(),
+        title: "ovn-central and both of its databases".to_owned(),
+        verdict,
+        evidence,
+        remedy: None,
+    };
+    let blockers = report.blockers.iter().map(|line| check(CheckVerdict::Block, vec![line.clone()]));
+    let warnings = report.warnings.iter().map(|line| check(CheckVerdict::Warn, vec![line.clone()]));
+    let mut checks: Vec<Check> = blockers.chain(warnings).collect();
+    if report.blockers.is_empty() {
+        let members = report.central.node_ips.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        checks.insert(0, check(CheckVerdict::Pass, vec![format!("both databases are whole, with the members {members}")]));
+    }
+    checks
 }
 
 fn no_draft(error: Unforeseeable<ActivityError>) -> Failure {
@@ -136,6 +167,9 @@ pub(crate) fn catalogue() -> Registry {
     windlass_workflows::register(Registry::new(), &Arc::new(Cluster::absent()))
 }
 
+/// The folder beside the journal with what runs copied from their clusters.
+pub(crate) const COPIES: &str = "copies";
+
 /// Connects to the cluster that the command line names.
 pub(crate) async fn connect(app: &App, settings: Settings) -> Result<Arc<Cluster>, Failure> {
     let connection = Connection { kubeconfig: app.global.kubeconfig.clone(), context: app.global.context.clone() };
@@ -145,6 +179,9 @@ pub(crate) async fn connect(app: &App, settings: Settings) -> Result<Arc<Cluster
         && let Some(us) = ownership::known(&dir)?
     {
         cluster.introduce(us);
+    }
+    if let Ok(dir) = app.journal() {
+        cluster.keep_files_in(dir.join(COPIES));
     }
     Ok(Arc::new(cluster))
 }

@@ -1,0 +1,51 @@
+//! `ovn-central-replace`: one member leaves and another node joins, in the vendor's order or the other way round.
+
+use serde::{Deserialize, Serialize};
+use windlass_activities::NodeName;
+use windlass_activities::ovn::check::CheckCentral;
+use windlass_engine::{WorkflowContext, WorkflowError, WorkflowResult};
+
+use super::add::joining;
+use super::remove::leaving;
+use super::{CentralChanged, CentralTerms, Exchange, look};
+
+/// What is to be done.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct OvnCentralReplace {
+    /// The node that leaves.
+    pub node: NodeName,
+    /// The node that joins; the one that leaves, with empty databases, if it is the same.
+    pub with: NodeName,
+    /// Whether the new one joins before the old one leaves: not the vendor's order, and never below three members.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub add_first: bool,
+    /// What else was settled.
+    #[serde(default, skip_serializing_if = "CentralTerms::is_default")]
+    pub terms: CentralTerms,
+}
+
+/// Exchanges a member.
+pub async fn ovn_central_replace(ctx: WorkflowContext, input: OvnCentralReplace) -> WorkflowResult<CentralChanged> {
+    let same = input.node == input.with;
+    if same && input.add_first {
+        return Err(WorkflowError::Failed(format!("{} can't join before it leaves; plan again without --add-first", input.node)));
+    }
+    let check = CheckCentral { remove: Some(input.node), add: Some(input.with.clone()), add_first: input.add_first };
+    let report = look(&ctx, &input.terms, check).await?;
+    let (old, address) = (leaving(report.leaving.as_ref())?, joining(report.joining)?);
+    let from = report.central.node_ips.clone();
+    let mut exchange = Exchange::begin(&ctx, &input.terms, &report).await?;
+    if !same {
+        exchange.clear(&input.with, address).await?;
+    }
+    exchange.ask(old).await?;
+    exchange.owe()?;
+    if input.add_first {
+        exchange.take_in(&input.with, address).await?;
+        exchange.take_out(old).await?;
+    } else {
+        exchange.take_out(old).await?;
+        exchange.take_in(&input.with, address).await?;
+    }
+    exchange.finish(from).await
+}

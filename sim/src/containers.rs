@@ -11,6 +11,12 @@ pub trait Containers: Send + Sync + 'static {
     ///
     /// The future may be dropped before it ends, when the client goes away; the command then runs on, as on a real node.
     fn exec(&self, pod: Arc<Value>, container: String, command: Vec<String>) -> BoxFuture<'static, Option<Output>>;
+
+    /// Whether a command may change anything: those that only look are no writes in the audit and for faults.
+    fn is_act(&self, command: &[String]) -> bool {
+        let _ = command;
+        true
+    }
 }
 
 /// How a command ended.

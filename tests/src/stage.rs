@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeZone, Utc};
 use serde_json::Value;
+use tempfile::TempDir;
 use windlass_activities::{Cluster, Settings};
 use windlass_engine::control::{Refusal, Request, What, record_offline};
 use windlass_engine::journal::{Journal, MemoryJournal};
@@ -36,6 +37,7 @@ pub struct Stage {
     clock: Arc<dyn Clock>,
     workflow: &'static str,
     run: RunId,
+    files: TempDir,
 }
 
 /// Where a run stands after it was driven as far as it goes.
@@ -64,7 +66,8 @@ impl Stage {
         let sim = Sim::start(shape, scenario, SimClock::new(epoch, 1.0)).expect("the shape can be built");
         let clock: Arc<dyn Clock> = Arc::new(SimulatedTime(sim.clock().clone()));
         let run = RunId::new(Timestamp::from(epoch), [7; 10]);
-        Self { sim, journal: MemoryJournal::new(), clock, workflow, run }
+        let files = tempfile::tempdir().expect("a folder can be made");
+        Self { sim, journal: MemoryJournal::new(), clock, workflow, run, files }
     }
 
     /// The clock of the worker; it shows what the cluster's shows.
@@ -87,6 +90,7 @@ impl Stage {
     ) -> anyhow::Result<()> {
         let client = kube::Client::new(self.sim.service(), "default");
         let cluster = Arc::new(Cluster::from_client(client, Settings::simulated(self.clock.clone())).await?);
+        cluster.keep_files_in(self.files.path().to_owned());
         let options = WorkerOptions { until: Until::Settled, hook, ..WorkerOptions::default() };
         let registry = windlass_workflows::register(Registry::new(), &cluster);
         let worker = Worker::new(journal, registry, self.clock.clone(), options);

@@ -48,6 +48,11 @@ pub(super) fn is_upgrade(parts: &Parts) -> bool {
     header_text(&parts.headers, header::UPGRADE).eq_ignore_ascii_case("websocket")
 }
 
+/// The command and its arguments.
+pub(super) fn words(parts: &Parts) -> Vec<String> {
+    Query::parse(parts.uri.query()).all("command").map(str::to_owned).collect()
+}
+
 impl Command {
     /// Reads what is asked for; refuses what a kubelet would.
     pub(super) fn parse(parts: &Parts, target: &Target, store: &Store) -> Result<Self, ApiError> {
@@ -61,7 +66,7 @@ impl Command {
         let offered = header_text(&parts.headers, header::SEC_WEBSOCKET_PROTOCOL);
         let is_offered = |known: &&&str| offered.split(',').any(|one| one.trim() == **known);
         let protocol = PROTOCOLS.iter().find(is_offered).copied().ok_or_else(|| bad("no protocol that both sides speak"))?;
-        let words: Vec<String> = query.all("command").map(str::to_owned).collect();
+        let words = words(parts);
         if words.is_empty() {
             return Err(bad("you must specify at least 1 command for the container"));
         }

@@ -179,7 +179,10 @@ impl ApiService {
             }
             Err(_) => return Err(ConnectionLost::Reset),
         };
-        let arrival = Arrival::of(&parts);
+        let mut arrival = Arrival::of(&parts);
+        if arrival.is_exec() && self.inner.containers.get().is_some_and(|running| !running.0.is_act(&exec::words(&parts))) {
+            arrival.verb = Verb::Get;
+        }
         let verdict = self.inner.faults.judge(&arrival.subject());
         if !verdict.delay.is_zero() {
             tokio::time::sleep(verdict.delay).await;

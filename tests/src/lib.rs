@@ -4,6 +4,7 @@ mod binary;
 mod bytes;
 mod cases;
 mod proof;
+pub mod raft;
 mod rig;
 pub mod shim;
 mod stage;

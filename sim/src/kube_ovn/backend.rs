@@ -16,6 +16,43 @@ pub enum Database {
     Southbound,
 }
 
+impl Database {
+    /// Both, in the order in which the start script takes them.
+    pub const BOTH: [Self; 2] = [Self::Northbound, Self::Southbound];
+
+    /// The schema's name: `OVN_Northbound`.
+    pub fn schema(self) -> &'static str {
+        match self {
+            Self::Northbound => "OVN_Northbound",
+            Self::Southbound => "OVN_Southbound",
+        }
+    }
+
+    /// The name of its files and sockets, without their endings: `ovnnb_db`.
+    pub fn stem(self) -> &'static str {
+        match self {
+            Self::Northbound => "ovnnb_db",
+            Self::Southbound => "ovnsb_db",
+        }
+    }
+
+    /// Where clients are served.
+    pub fn client_port(self) -> u16 {
+        match self {
+            Self::Northbound => 6641,
+            Self::Southbound => 6642,
+        }
+    }
+
+    /// Where members talk to each other.
+    pub fn raft_port(self) -> u16 {
+        match self {
+            Self::Northbound => 6643,
+            Self::Southbound => 6644,
+        }
+    }
+}
+
 /// How a pod of ovn-central is started.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Member {

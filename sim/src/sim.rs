@@ -14,12 +14,14 @@ use crate::clock::SimClock;
 use crate::controllers::Controllers;
 use crate::controllers::ledger::{Ledger, Reboot};
 use crate::faults::{FaultScript, Faults};
+use crate::kube_ovn::objects::KUBELET;
+use crate::kube_ovn::{self, Backend, KubeOvn};
 use crate::scenario::Scenario;
 use crate::serve::Server;
-use crate::store::resources::{CLUSTERVERSIONS, NODES};
+use crate::store::resources::{CLUSTERVERSIONS, NAMESPACES, NODES};
 use crate::store::{ApiError, Store};
 use crate::world::alerts::standing;
-use crate::world::graph::UpdateGraph;
+use crate::world::graph::{Release, UpdateGraph};
 use crate::world::json::{name, node_ready, text};
 use crate::world::shape::ClusterShape;
 use crate::world::{overlay, populate};
@@ -32,6 +34,7 @@ pub struct Sim {
     graph: Arc<Mutex<UpdateGraph>>,
     cluster_id: String,
     disconnected: bool,
+    kube_ovn: Option<KubeOvn>,
     tasks: Vec<AbortHandle>,
 }
 
@@ -40,14 +43,38 @@ impl Sim {
     ///
     /// Fails when the shape asks for something that cannot be stored, such as two pools of one name.
     pub fn start(shape: ClusterShape, scenario: Scenario, clock: SimClock) -> Result<Self, ApiError> {
+        Self::start_on(shape, scenario, clock, None)
+    }
+
+    /// As [`Sim::start`], with OVN's databases run by this backend instead of the model; its members found their clusters first.
+    pub fn start_with(
+        shape: ClusterShape,
+        scenario: Scenario,
+        clock: SimClock,
+        backend: Arc<dyn Backend>,
+    ) -> Result<Self, ApiError> {
+        Self::start_on(shape, scenario, clock, Some(backend))
+    }
+
+    fn start_on(
+        shape: ClusterShape,
+        scenario: Scenario,
+        clock: SimClock,
+        backend: Option<Arc<dyn Backend>>,
+    ) -> Result<Self, ApiError> {
         let store = Store::new(clock, shape.seed);
         let graph = shape.update_graph();
         populate(&store, &shape, &graph)?;
-        let cluster_id =
-            store.get(&CLUSTERVERSIONS, None, "version").map_or(String::new(), |v| text(&v, "/spec/clusterID").to_owned());
+        let cluster_id = cluster_id(&store);
         let service = ApiService::with_faults(store.clone(), FaultScript { api: scenario.api }, shape.seed);
-        if let Some(release) = graph.release(&shape.version) {
-            service.set_version(&release.kubelet());
+        let installed = shape.kube_ovn.as_ref().map(|kube_ovn| kube_ovn::install(&store, &shape, kube_ovn, backend));
+        let kube_ovn = installed.transpose()?.map(|(rooms, handle)| {
+            service.run_containers(rooms);
+            handle
+        });
+        let release = graph.release(&shape.version).map(Release::kubelet);
+        if let Some(version) = kube_ovn.as_ref().map(|_| KUBELET.to_owned()).or(release) {
+            service.set_version(&version);
         }
         let ledger = Arc::new(Mutex::new(Ledger::default()));
         let graph = Arc::new(Mutex::new(graph));
@@ -59,11 +86,12 @@ impl Sim {
         });
         service.serve_monitoring(monitoring(&store, &shape, &graph));
         let laid_over = shape.clone();
-        let controllers = Controllers::new(service.clone(), shape, Arc::clone(&graph), scenario.world, Arc::clone(&ledger));
+        let controllers =
+            Controllers::new(service.clone(), shape, Arc::clone(&graph), scenario.world, Arc::clone(&ledger), kube_ovn.as_ref());
         overlay(&store, &laid_over)?;
         let end_pods = async move { store.end_pods(is_held).await };
         let tasks = vec![tokio::spawn(controllers.run()).abort_handle(), tokio::spawn(end_pods).abort_handle()];
-        Ok(Self { service, ledger, graph, cluster_id, disconnected, tasks })
+        Ok(Self { service, ledger, graph, cluster_id, disconnected, kube_ovn, tasks })
     }
 
     /// The API server, e.g. for `kube::Client::new`.
@@ -74,7 +102,7 @@ impl Sim {
     /// Serves the cluster on loopback and writes `kubeconfig` and `audit.jsonl` to `dir`.
     pub async fn serve(&self, dir: &Path, port: u16) -> io::Result<Server> {
         let server = Server::start(self.service(), dir, port).await?;
-        if !self.disconnected {
+        if !self.disconnected && self.kube_ovn.is_none() {
             let upstream = format!("https://{}{UPDATE_SERVICE_PATH}", server.address());
             self.set_upstream(&upstream).map_err(io::Error::other)?;
         }
@@ -101,9 +129,14 @@ impl Sim {
         self.service.faults()
     }
 
-    /// `spec.clusterID` of the ClusterVersion.
+    /// `spec.clusterID` of the ClusterVersion; the uid of the namespace `kube-system` where there is none.
     pub fn cluster_id(&self) -> &str {
         &self.cluster_id
+    }
+
+    /// OVN's databases, on a cluster with Kube-OVN.
+    pub fn kube_ovn(&self) -> Option<&KubeOvn> {
+        self.kube_ovn.as_ref()
     }
 
     /// What really happened so far.
@@ -147,6 +180,13 @@ impl Drop for Sim {
             task.abort();
         }
     }
+}
+
+fn cluster_id(store: &Store) -> String {
+    if let Some(version) = store.get(&CLUSTERVERSIONS, None, "version") {
+        return text(&version, "/spec/clusterID").to_owned();
+    }
+    store.get(&NAMESPACES, None, "kube-system").map_or(String::new(), |ns| text(&ns, "/metadata/uid").to_owned())
 }
 
 /// Whether the cluster was told of an update service.

@@ -13,7 +13,7 @@ use crate::store::resources::{MACHINECONFIGS, NODES, PODS};
 use crate::world::graph::Release;
 use crate::world::json::{Said, annotation, label, set_condition};
 use crate::world::nodes::{beat, install, kubelet_conditions, mco};
-use crate::world::workloads::mark_ready;
+use crate::world::workloads::{is_probed, mark_ready};
 
 /// How long the control plane waits for a silent kubelet before it calls the node NotReady (`node-monitor-grace-period`).
 const GRACE: TimeDelta = TimeDelta::seconds(40);
@@ -55,6 +55,11 @@ pub(super) struct Outage {
 }
 
 impl Outage {
+    /// Whether the node is off, and not only silent.
+    pub(super) fn reboots(&self) -> bool {
+        self.boots.is_some()
+    }
+
     fn due(&self) -> Option<DateTime<Utc>> {
         let shows = (!self.shown).then(|| self.since + GRACE);
         let evicts = (!self.evicted).then(|| self.since + GRACE + TOLERATION);
@@ -256,7 +261,9 @@ fn show_ready(cx: &Cx<'_>, node: &str) {
 
 fn mark_pods(cx: &Cx<'_>, node: &str, ready: bool) {
     for ((ns, name), pod) in cx.mirror.pods_on(node) {
-        if !pod.terminating && pod.ready != ready && pod.object["status"]["phase"] == "Running" {
+        // Whether a probe passes is found out by whoever probes.
+        let shows = !ready || !is_probed(&pod.object);
+        if shows && !pod.terminating && pod.ready != ready && pod.object["status"]["phase"] == "Running" {
             cx.modify(&PODS, Some(ns), name, |p| mark_ready(p, ready, cx.now));
         }
     }

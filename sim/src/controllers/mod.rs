@@ -1,8 +1,11 @@
 //! The controllers of the simulated cluster: small state machines that one task drives, in a fixed order, on virtual time.
 
 pub(crate) mod budgets;
+mod central;
 mod certificates;
 mod cvo;
+mod daemons;
+mod deployments;
 mod disruptions;
 mod gates;
 mod hosts;
@@ -23,6 +26,7 @@ use serde_json::Value;
 
 use crate::api::ApiService;
 use crate::clock::minutes;
+use crate::kube_ovn::KubeOvn;
 use crate::rng::Rng;
 use crate::scenario::WorldFault;
 use crate::store::{Resource, Store};
@@ -129,6 +133,35 @@ fn earlier(a: Option<DateTime<Utc>>, b: Option<DateTime<Utc>>) -> Option<DateTim
     }
 }
 
+/// The controllers of OpenShift.
+fn openshift(rng: &Rng) -> Vec<Box<dyn Controller>> {
+    vec![
+        Box::new(disruptions::Disruptions),
+        Box::new(cvo::Cvo::new(rng.fork("cvo"))),
+        Box::new(gates::Gates),
+        Box::new(mco::Mco::new(rng.fork("mco"))),
+        Box::new(hosts::Kubelets::new(rng.fork("kubelets"))),
+        Box::new(machines::Machines::new(rng.fork("machines"))),
+        Box::new(remediation::Remediation::new(rng.fork("remediation"))),
+        Box::new(replicas::Replicas::new(rng.fork("replicas"))),
+        Box::new(budgets::Budgets),
+        Box::new(certificates::Certificates::default()),
+    ]
+}
+
+/// The controllers of plain Kubernetes with Kube-OVN.
+fn plain(rng: &Rng, kube_ovn: &KubeOvn, shape: &ClusterShape) -> Vec<Box<dyn Controller>> {
+    let version = shape.kube_ovn.as_ref().map(|kube_ovn| kube_ovn.version.clone()).unwrap_or_default();
+    vec![
+        Box::new(disruptions::Disruptions),
+        Box::new(hosts::Kubelets::new(rng.fork("kubelets"))),
+        Box::new(replicas::Replicas::new(rng.fork("replicas"))),
+        Box::new(daemons::Daemons::new(rng.fork("daemons"))),
+        Box::new(budgets::Budgets),
+        Box::new(central::Central::new(Arc::clone(&kube_ovn.backend), Arc::clone(&kube_ovn.disks), version)),
+    ]
+}
+
 /// All controllers and what they share.
 pub(crate) struct Controllers {
     store: Store,
@@ -150,23 +183,16 @@ impl Controllers {
         published: Arc<Mutex<UpdateGraph>>,
         faults: Vec<WorldFault>,
         ledger: Arc<Mutex<Ledger>>,
+        kube_ovn: Option<&KubeOvn>,
     ) -> Self {
         let store = api.store().clone();
         let graph = published.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let started = store.clock().now();
         let rng = Rng::new(shape.seed).fork("controllers");
-        let all: Vec<Box<dyn Controller>> = vec![
-            Box::new(disruptions::Disruptions),
-            Box::new(cvo::Cvo::new(rng.fork("cvo"))),
-            Box::new(gates::Gates),
-            Box::new(mco::Mco::new(rng.fork("mco"))),
-            Box::new(hosts::Kubelets::new(rng.fork("kubelets"))),
-            Box::new(machines::Machines::new(rng.fork("machines"))),
-            Box::new(remediation::Remediation::new(rng.fork("remediation"))),
-            Box::new(replicas::Replicas::new(rng.fork("replicas"))),
-            Box::new(budgets::Budgets),
-            Box::new(certificates::Certificates::default()),
-        ];
+        let all = match kube_ovn {
+            None => openshift(&rng),
+            Some(kube_ovn) => plain(&rng, kube_ovn, &shape),
+        };
         // Everybody looks once at the start.
         let slots = all.into_iter().map(|controller| Slot { controller, due: Some(started) }).collect();
         let mirror = Mirror::new(&store);

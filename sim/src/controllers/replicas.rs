@@ -1,10 +1,12 @@
 //! Replica sets and the scheduler: pods that were evicted come back on another node.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
+use super::deployments::Deployments;
 use super::mirror::{News, Pod, PodKey};
 use super::scheduler::Scheduler;
 use super::{Controller, Cx, earlier};
@@ -12,8 +14,9 @@ use crate::clock::rfc3339;
 use crate::rng::Rng;
 use crate::store::Preconditions;
 use crate::store::resources::{DEPLOYMENTS, PODS, REPLICASETS, STATEFULSETS};
-use crate::world::json::{name, namespace, text};
-use crate::world::workloads::{pod_of, start};
+use crate::world::json::{annotation, condition, name, namespace, text};
+use crate::world::nodes::address_of;
+use crate::world::workloads::{is_probed, mark_ready, pod_of, start_on};
 
 /// Deployments, replica sets and the scheduler in one.
 pub(super) struct Replicas {
@@ -23,11 +26,18 @@ pub(super) struct Replicas {
     /// Pods for which no node was found.
     unplaced: BTreeSet<PodKey>,
     scheduler: Scheduler,
+    deployments: Deployments,
 }
 
 impl Replicas {
     pub(super) fn new(rng: Rng) -> Self {
-        Self { rng, starting: BTreeMap::new(), unplaced: BTreeSet::new(), scheduler: Scheduler::default() }
+        Self {
+            rng,
+            starting: BTreeMap::new(),
+            unplaced: BTreeSet::new(),
+            scheduler: Scheduler::default(),
+            deployments: Deployments::default(),
+        }
     }
 }
 
@@ -46,7 +56,7 @@ impl Controller for Replicas {
 
     fn reconcile(&mut self, cx: &mut Cx<'_>) -> Option<DateTime<Utc>> {
         self.scheduler.caught_up();
-        scale_sets(cx);
+        let rollouts = self.deployments.follow(cx);
         let mut touched = cx.news.owners.clone();
         touched.extend(cx.news.keys(&REPLICASETS).cloned());
         touched.extend(cx.news.keys(&STATEFULSETS).cloned());
@@ -64,7 +74,7 @@ impl Controller for Replicas {
             }
         }
         self.start_due(cx);
-        self.starting.values().fold(None, |due, at| earlier(due, Some(*at)))
+        self.starting.values().fold(rollouts, |due, at| earlier(due, Some(*at)))
     }
 }
 
@@ -80,7 +90,7 @@ impl Replicas {
                 "uid": object["metadata"]["uid"], "controller": true, "blockOwnerDeletion": true }]);
             cx.create(&PODS, pod);
         }
-        for (key, _) in alive.iter().skip(wanted) {
+        for key in surplus(&alive, wanted) {
             if cx.store.delete(&PODS, Some(&key.0), &key.1, &Preconditions::default()).is_err() {
                 tracing::debug!(pod = key.1, "a surplus pod was gone already");
             }
@@ -139,7 +149,13 @@ impl Replicas {
             }
             self.starting.remove(&key);
             let node = pod.node.clone();
-            cx.modify(&PODS, Some(&key.0), &key.1, |p| start(p, &node, &rfc3339(cx.now)));
+            let address = cx.mirror.nodes.get(&node).map(|n| address_of(n).to_owned()).unwrap_or_default();
+            cx.modify(&PODS, Some(&key.0), &key.1, |p| {
+                start_on(p, &node, &address, &rfc3339(cx.now));
+                if is_probed(p) {
+                    mark_ready(p, false, cx.now);
+                }
+            });
         }
     }
 }
@@ -170,32 +186,7 @@ fn fill_stateful(cx: &Cx<'_>, set: &PodKey) {
     });
 }
 
-/// Carries the replicas of changed deployments over to their sets.
-fn scale_sets(cx: &Cx<'_>) {
-    for (ns, changed) in cx.news.keys(&DEPLOYMENTS) {
-        let Some(deployment) = cx.store.get(&DEPLOYMENTS, Some(ns), changed) else { continue };
-        let Ok((_, sets)) = cx.store.snapshot(&REPLICASETS, Some(ns), None) else { continue };
-        for set in sets.iter().filter(|s| text(s, "/metadata/ownerReferences/0/name") == changed) {
-            let replicas = &deployment["spec"]["replicas"];
-            if set["spec"]["replicas"] != *replicas {
-                cx.modify(&REPLICASETS, Some(ns), name(set), |s| s["spec"]["replicas"] = replicas.clone());
-            }
-        }
-        observe(cx, &deployment);
-    }
-}
-
-/// Lets a deployment's status say that its spec was seen.
-fn observe(cx: &Cx<'_>, deployment: &Value) {
-    let generation = &deployment["metadata"]["generation"];
-    if deployment["status"]["observedGeneration"] != *generation {
-        cx.modify(&DEPLOYMENTS, Some(namespace(deployment)), name(deployment), |d| {
-            d["status"]["observedGeneration"] = generation.clone();
-        });
-    }
-}
-
-/// Writes the counts of a set and of its deployment.
+/// Writes the counts of a set.
 fn report(cx: &Cx<'_>, set: &Value, total: usize, ready: usize) {
     let ns = Some(namespace(set));
     let counts = |o: &mut Value| {
@@ -206,11 +197,21 @@ fn report(cx: &Cx<'_>, set: &Value, total: usize, ready: usize) {
         o["status"]["observedGeneration"] = o["metadata"]["generation"].clone();
     };
     cx.modify(&REPLICASETS, ns, name(set), counts);
-    let owner = text(set, "/metadata/ownerReferences/0/name");
-    if !owner.is_empty() {
-        cx.modify(&DEPLOYMENTS, ns, owner, |d| {
-            counts(d);
-            d["status"]["updatedReplicas"] = json!(total);
-        });
-    }
+}
+
+/// The pods that a set gives up first: those that do not run, are not ready, cost least to delete, share their node, or are newest.
+fn surplus(alive: &[(&PodKey, &Pod)], wanted: usize) -> Vec<PodKey> {
+    let together = |pod: &Pod| alive.iter().filter(|(_, other)| other.node == pod.node).count();
+    let rank = |key: &PodKey, pod: &Pod| {
+        let object = &pod.object;
+        let cost: i64 = annotation(object, "controller.kubernetes.io/pod-deletion-cost").parse().unwrap_or(0);
+        let since = condition(object, "Ready").map(|c| text(c, "/lastTransitionTime").to_owned()).unwrap_or_default();
+        let restarts = object["status"]["containerStatuses"][0]["restartCount"].as_u64().unwrap_or(0);
+        let running = object["status"]["phase"] == "Running";
+        let worth = (!pod.node.is_empty(), running, pod.ready, cost, Reverse(together(pod)));
+        (worth, Reverse(since), Reverse(restarts), Reverse(text(object, "/metadata/creationTimestamp").to_owned()), key.clone())
+    };
+    let mut ranked: Vec<_> = alive.iter().map(|(key, pod)| (rank(key, pod), (*key).clone())).collect();
+    ranked.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+    ranked.into_iter().take(alive.len().saturating_sub(wanted)).map(|(_, key)| key).collect()
 }

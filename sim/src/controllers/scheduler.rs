@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::Cx;
 use super::mirror::Pod;
 use crate::store::resources::{PERSISTENTVOLUMECLAIMS, PERSISTENTVOLUMES};
-use crate::world::json::{cordoned, node_ready, text};
+use crate::world::json::{cordoned, node_ready, selects, text};
 
 /// Processor and memory: what a pod asks for, or what a node has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,6 +82,7 @@ fn memory_mib(text: &str) -> u64 {
 struct Refused {
     selector: usize,
     volume: usize,
+    apart: usize,
     cordoned: usize,
     not_ready: usize,
     cpu: usize,
@@ -94,6 +95,7 @@ impl Refused {
         let reasons = [
             (self.selector, "node(s) didn't match Pod's node affinity/selector"),
             (self.volume, "node(s) had volume node affinity conflict"),
+            (self.apart, "node(s) didn't match pod anti-affinity rules"),
             (self.cordoned, "node(s) were unschedulable"),
             (self.not_ready, "node(s) were not ready"),
             (self.cpu, "Insufficient cpu"),
@@ -125,7 +127,8 @@ impl Scheduler {
         let mut best: Option<((usize, u64), &String)> = None;
         for (name, node) in &cx.mirror.nodes {
             let load = self.load(cx, name);
-            if !takes((name, node), load, pod, home.as_deref(), &mut refused) {
+            let crowded = self.keeps_away(cx, ns, name, pod);
+            if !takes((name, node), load, pod, (home.as_deref(), crowded), &mut refused) {
                 continue;
             }
             let rank = (siblings.iter().filter(|n| *n == name).count(), load.pods);
@@ -136,6 +139,18 @@ impl Scheduler {
         let node = best.map(|(_, name)| name.clone()).ok_or_else(|| refused.sentence(cx.mirror.nodes.len()))?;
         self.placed.push((node.clone(), pod.clone()));
         Ok(node)
+    }
+
+    /// Whether a node has a pod that this one must not be beside, even one that is about to go.
+    fn keeps_away(&self, cx: &Cx<'_>, ns: &str, node: &str, pod: &Pod) -> bool {
+        let rules = pod.object.pointer("/spec/affinity/podAntiAffinity/requiredDuringSchedulingIgnoredDuringExecution");
+        let Some(rules) = rules.and_then(Value::as_array) else { return false };
+        let there = cx.mirror.pods_on(node).filter(|((other_ns, _), _)| other_ns == ns).map(|(_, other)| other);
+        let placed = self.placed.iter().filter(|(at, _)| at == node).map(|(_, other)| other);
+        there.chain(placed).any(|other| {
+            let labels = &other.object["metadata"]["labels"];
+            text(&other.object, "/metadata/namespace") == ns && rules.iter().any(|rule| selects(&rule["labelSelector"], labels))
+        })
     }
 
     /// The nodes of the pods that share the pod's owner, one for each.
@@ -157,11 +172,19 @@ impl Scheduler {
 }
 
 /// Whether a node that bears this load takes a pod; counts the reason when it doesn't.
-fn takes((name, node): (&str, &Value), load: Load, pod: &Pod, home: Option<&str>, refused: &mut Refused) -> bool {
+fn takes(
+    (name, node): (&str, &Value),
+    load: Load,
+    pod: &Pod,
+    (home, crowded): (Option<&str>, bool),
+    refused: &mut Refused,
+) -> bool {
     let reason = if !admits(node, &pod.object) {
         &mut refused.selector
     } else if home.is_some_and(|home| home != name) {
         &mut refused.volume
+    } else if crowded {
+        &mut refused.apart
     } else if cordoned(node) {
         &mut refused.cordoned
     } else if !node_ready(node) {
@@ -184,7 +207,7 @@ fn takes((name, node): (&str, &Value), load: Load, pod: &Pod, home: Option<&str>
 }
 
 /// Whether a node's labels and taints let a pod in.
-fn admits(node: &Value, pod: &Value) -> bool {
+pub(super) fn admits(node: &Value, pod: &Value) -> bool {
     let labels = &node["metadata"]["labels"];
     let selected = pod["spec"]["nodeSelector"].as_object().is_none_or(|s| s.iter().all(|(k, v)| labels.get(k) == Some(v)));
     // A cordon and a silent kubelet are looked at on their own.

@@ -91,22 +91,30 @@ impl<'a> Plan<'a> {
 pub(crate) fn populate(store: &Store, shape: &ClusterShape, graph: &UpdateGraph) -> Result<(), ApiError> {
     let now = store.clock().now();
     let mut plan = Plan::new(shape, graph, now);
-    let mut drafts = config::namespaces();
-    drafts.extend(version::drafts(&mut plan));
-    drafts.extend(config::drafts(&mut plan));
-    drafts.extend(pools::drafts(&mut plan));
-    match &shape.copied {
-        None => {
-            drafts.extend(nodes::drafts(&mut plan));
-            drafts.extend(workloads::drafts(&mut plan));
-        }
-        Some(copied) => drafts.extend(copied.drafts(&mut plan)),
-    }
+    let drafts = match &shape.kube_ovn {
+        Some(kube_ovn) => crate::kube_ovn::objects::drafts(&mut plan, kube_ovn),
+        None => openshift(&mut plan),
+    };
     let mut uids = BTreeMap::new();
     for draft in drafts {
         write(store, draft, &mut uids, now)?;
     }
     shape.copied.as_ref().map_or(Ok(()), |copied| copied.lay_over(store))
+}
+
+fn openshift(plan: &mut Plan<'_>) -> Vec<Draft> {
+    let mut drafts = config::namespaces();
+    drafts.extend(version::drafts(plan));
+    drafts.extend(config::drafts(plan));
+    drafts.extend(pools::drafts(plan));
+    match &plan.shape.copied {
+        None => {
+            drafts.extend(nodes::drafts(plan));
+            drafts.extend(workloads::drafts(plan));
+        }
+        Some(copied) => drafts.extend(copied.drafts(plan)),
+    }
+    drafts
 }
 
 /// Lays the shape's own objects over the generated ones, where the controllers see it.

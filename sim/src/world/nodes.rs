@@ -173,12 +173,12 @@ pub(crate) fn node_object(node: &NodePlan<'_>, rng: &mut Rng) -> Value {
 /// MiB that the system keeps for itself.
 const RESERVED_MIB: u64 = 1124;
 
-fn capacity(size: NodeSize) -> Value {
+pub(crate) fn capacity(size: NodeSize) -> Value {
     json!({ "cpu": size.cpus.to_string(), "ephemeral-storage": "125238252Ki", "memory": format!("{}Ki", size.memory_gib * 1024 * 1024),
         "pods": size.pods.to_string() })
 }
 
-fn allocatable(size: NodeSize) -> Value {
+pub(crate) fn allocatable(size: NodeSize) -> Value {
     let memory = (size.memory_gib * 1024).saturating_sub(RESERVED_MIB) * 1024;
     json!({ "cpu": format!("{}m", (size.cpus * 1000).saturating_sub(500)), "ephemeral-storage": "114345831029",
         "memory": format!("{memory}Ki"), "pods": size.pods.to_string() })
@@ -229,6 +229,12 @@ fn labels(node: &NodePlan<'_>) -> Value {
         labels[format!("node-role.kubernetes.io/{role}")] = json!("");
     }
     labels
+}
+
+/// A node's internal address; empty if it tells none.
+pub(crate) fn address_of(node: &Value) -> &str {
+    let addresses = node["status"]["addresses"].as_array().into_iter().flatten();
+    addresses.filter(|a| a["type"] == "InternalIP").find_map(|a| a["address"].as_str()).unwrap_or_default()
 }
 
 fn address(pool: &str, index: usize) -> String {

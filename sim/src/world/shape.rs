@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use super::graph::UpdateGraph;
 use super::snapshot::Snapshot;
+use crate::kube_ovn::KubeOvnShape;
 pub use parts::{AlertShape, Credentials, CredentialsMode, Mirror, NodeSize, Platform, PodRequests};
 
 /// The size, versions and peculiarities of a simulated cluster; together with the scenario it decides everything that happens.
@@ -76,6 +77,9 @@ pub struct ClusterShape {
     /// Objects laid over the generated ones: merged into the one of the same kind and name, else added.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub objects: Vec<serde_json::Value>,
+    /// Kube-OVN on plain Kubernetes, instead of OpenShift.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kube_ovn: Option<KubeOvnShape>,
     /// The real cluster whose nodes, machines and workloads it has, instead of generated ones.
     #[serde(skip)]
     pub copied: Option<std::sync::Arc<Snapshot>>,
@@ -212,6 +216,7 @@ impl Default for ClusterShape {
             timing: Timing::default(),
             graph: None,
             objects: vec![],
+            kube_ovn: None,
             copied: None,
         }
     }
@@ -307,12 +312,13 @@ impl ClusterShape {
         self.graph.clone().unwrap_or_else(|| UpdateGraph::eus(&self.version))
     }
 
-    /// Each pool with the names of its nodes, `master` first.
+    /// Each pool with the names of its nodes, the control plane first: `master`, or `control-plane` on plain Kubernetes.
     pub fn nodes_by_pool(&self) -> Vec<(String, Vec<String>)> {
         if let Some(copied) = &self.copied {
             return copied.nodes_by_pool();
         }
-        let master = ("master".to_owned(), self.control_plane);
+        let control_plane = if self.kube_ovn.is_some() { "control-plane" } else { "master" };
+        let master = (control_plane.to_owned(), self.control_plane);
         let pools = std::iter::once(master).chain(self.pools.iter().map(|p| (p.name.clone(), p.nodes)));
         pools.map(|(pool, n)| (pool.clone(), (0..n).map(|i| format!("{pool}-{i}")).collect())).collect()
     }

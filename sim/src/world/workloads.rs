@@ -171,7 +171,7 @@ fn static_pod(plan: &Plan<'_>, ns: &str, name: &str, node: &str) -> Draft {
     Draft::new(PODS, pod).aged(POD_AGE)
 }
 
-pub(super) const POD_AGE: TimeDelta = TimeDelta::days(38);
+pub(crate) const POD_AGE: TimeDelta = TimeDelta::days(38);
 
 /// The drafts of a deployment: itself, its replica set, its pods spread over `nodes`, its budget.
 pub(super) fn deployment_drafts(plan: &mut Plan<'_>, workload: &Workload, nodes: &[&String]) -> Vec<Draft> {
@@ -245,6 +245,46 @@ pub(crate) fn pod_of(template: &Value, ns: &str, name: &str) -> Value {
         "status": { "phase": "Pending" } })
 }
 
+/// The replica set of a deployment's template as it is now, not owned by it yet.
+pub(crate) fn revision_of(deployment: &Value, status: &Value, revision: u64) -> Value {
+    let template = &deployment["spec"]["template"];
+    let hash = template_hash(template);
+    let mut hashed = template.clone();
+    hashed["metadata"]["labels"][TEMPLATE_HASH] = json!(hash);
+    let mut selector = deployment["spec"]["selector"].clone();
+    selector["matchLabels"][TEMPLATE_HASH] = json!(hash);
+    json!({
+        "metadata": { "name": format!("{}-{hash}", super::json::name(deployment)), "namespace": super::json::namespace(deployment),
+            "labels": hashed["metadata"]["labels"],
+            "annotations": { DESIRED_REPLICAS: deployment["spec"]["replicas"].to_string(), REVISION: revision.to_string() } },
+        "spec": { "replicas": deployment["spec"]["replicas"], "selector": selector, "template": hashed },
+        "status": status,
+    })
+}
+
+/// The label that tells the pods of one template from those of another.
+pub(crate) const TEMPLATE_HASH: &str = "pod-template-hash";
+/// The label that tells the pods of one template of a DaemonSet from those of another.
+pub(crate) const REVISION_HASH: &str = "controller-revision-hash";
+/// How many replicas the deployment asked for when its set was last scaled.
+pub(crate) const DESIRED_REPLICAS: &str = "deployment.kubernetes.io/desired-replicas";
+/// Which of a deployment's templates a set has, counted from 1.
+pub(crate) const REVISION: &str = "deployment.kubernetes.io/revision";
+
+/// Ten characters that differ between templates.
+pub(crate) fn template_hash(template: &Value) -> String {
+    blake3::hash(template.to_string().as_bytes()).to_hex()[..10].to_owned()
+}
+
+/// Makes a pod run on a node of this address since `at`; on the host's network, the address is the pod's, too.
+pub(crate) fn start_on(pod: &mut Value, node: &str, address: &str, at: &str) {
+    start(pod, node, at);
+    pod["status"]["hostIP"] = json!(address);
+    if pod["spec"]["hostNetwork"] == true {
+        pod["status"]["podIP"] = json!(address);
+    }
+}
+
 /// Makes a pod run on a node since `at`.
 pub(crate) fn start(pod: &mut Value, node: &str, at: &str) {
     pod["spec"]["nodeName"] = json!(node);
@@ -258,6 +298,11 @@ pub(crate) fn start(pod: &mut Value, node: &str, at: &str) {
         "containerStatuses": [{ "name": name, "image": image, "imageID": "", "ready": true, "started": true, "restartCount": 0,
             "state": { "running": { "startedAt": at } } }],
     });
+}
+
+/// Whether a pod is ready only when a probe in it passes.
+pub(crate) fn is_probed(pod: &Value) -> bool {
+    pod["spec"]["containers"].as_array().is_some_and(|all| all.iter().any(|c| !c["readinessProbe"].is_null()))
 }
 
 /// Marks a pod ready or not ready; says since when with `at`.

@@ -1,0 +1,44 @@
+//! The modelled raft under a Kube-OVN cluster, by commands in its pods.
+
+mod kube_ovn_support;
+
+use kube_ovn_support::{NODES, central, id_of, kick, plain, servers, settle, status};
+use windlass_sim::kube_ovn::Database::{Northbound, Southbound};
+use windlass_sim::kube_ovn::{Database, Health};
+
+#[tokio::test(start_paused = true)]
+async fn a_cluster_that_has_run_for_a_while_is_whole() {
+    let sim = plain();
+    settle(&sim, 1).await;
+    for database in Database::BOTH {
+        for node in NODES {
+            let status = status(&sim, node, database).await;
+            assert_eq!(servers(&status).len(), 3, "{status}");
+            assert!(status.contains("Status: cluster member\n"), "{status}");
+            assert!(status.contains("Entries not yet committed: 0\n"), "{status}");
+        }
+        assert!(status(&sim, NODES[0], database).await.contains("Role: leader\n"));
+    }
+    for node in NODES {
+        assert_eq!(central(&sim).health(node), Some(Health::Ready));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kicked_follower_is_gone_everywhere_and_stays_out() {
+    let sim = plain();
+    settle(&sim, 1).await;
+    let id = id_of(&sim, NODES[2], Northbound).await;
+    assert_eq!(kick(&sim, NODES[0], Northbound, &id).await, Ok("started removal\n".to_owned()));
+    let early = status(&sim, NODES[0], Northbound).await;
+    assert!(early.contains("Removing server ") && early.contains("(removing)\n"), "{early}");
+    settle(&sim, 5).await;
+    for node in &NODES[..2] {
+        assert_eq!(servers(&status(&sim, node, Northbound).await).len(), 2);
+        assert_eq!(servers(&status(&sim, node, Southbound).await).len(), 3);
+    }
+    assert_eq!(central(&sim).status(NODES[2], Northbound).await, None, "its database is closed");
+    assert_eq!(kick(&sim, NODES[0], Northbound, &id).await, Err("unknown server".to_owned()));
+    assert!(matches!(central(&sim).health(NODES[2]), Some(Health::Unready(_))));
+    assert_eq!(central(&sim).accepted_kicks().len(), 1);
+}

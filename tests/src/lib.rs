@@ -13,7 +13,7 @@ pub use binary::windlass;
 pub use bytes::{Storm, withstand};
 pub use cases::{seeds, soaking};
 pub use proof::{
-    Proof, crash_at_every_append, crash_before_every_effect, fail_every_activity, lose_every_reply, on_paused_time,
+    Around, Proof, crash_at_every_append, crash_before_every_effect, fail_every_activity, lose_every_reply, on_paused_time,
     repeat_every_activity,
 };
 pub use rig::{LONGEST, Rig};

@@ -5,6 +5,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use futures::FutureExt as _;
+use futures::future::LocalBoxFuture;
 use serde_json::Value;
 use windlass_engine::journal::MemoryJournal;
 use windlass_engine::{ActivityError, AttemptHook, AttemptInfo, Before};
@@ -24,6 +26,23 @@ pub struct Proof {
     pub approvals: Vec<String>,
     /// The cluster.
     pub shape: ClusterShape,
+    /// What is done to the cluster before the run, and how it must be after it.
+    pub around: Around,
+}
+
+/// What stands around a run: how the cluster is staged before it, and what must hold of it afterwards.
+#[derive(Clone, Copy)]
+pub struct Around {
+    /// Stages the cluster.
+    pub before: for<'a> fn(&'a Stage) -> LocalBoxFuture<'a, ()>,
+    /// Looks at it afterwards; panics if it is not as it must be.
+    pub after: for<'a> fn(&'a Stage) -> LocalBoxFuture<'a, ()>,
+}
+
+impl Default for Around {
+    fn default() -> Self {
+        Self { before: |_| async {}.boxed_local(), after: |_| async {}.boxed_local() }
+    }
 }
 
 /// An undisturbed run: what all others are compared with.
@@ -41,6 +60,11 @@ impl Proof {
         Stage::new(self.workflow, self.shape.clone(), Scenario { api: faults, ..Scenario::default() })
     }
 
+    async fn begin(&self, stage: &Stage, crash_after: Option<u64>, hook: Option<Arc<dyn AttemptHook>>) {
+        (self.around.before)(stage).await;
+        self.start(stage, crash_after, hook).await;
+    }
+
     async fn start(&self, stage: &Stage, crash_after: Option<u64>, hook: Option<Arc<dyn AttemptHook>>) {
         stage.start(&self.input, &self.approvals, crash_after, hook).await.expect("the stage works");
     }
@@ -49,8 +73,9 @@ impl Proof {
         on_paused_time(async {
             let counter = Arc::new(AttemptCounter::default());
             let stage = self.stage(Vec::new());
-            self.start(&stage, None, Some(counter.clone())).await;
+            self.begin(&stage, None, Some(counter.clone())).await;
             assert_eq!(stage.ending(), Ending::Completed, "the undisturbed run");
+            (self.around.after)(&stage).await;
             Calm { effects: stage.effects(), appends: stage.journal.appends(), attempts: counter.0.load(Ordering::Relaxed) }
         })
     }
@@ -67,6 +92,7 @@ impl Proof {
         }
         assert_eq!(stage.ending(), Ending::Completed, "{what}");
         assert_eq!(stage.effects(), calm.effects, "{what}: the cluster saw other writes");
+        (self.around.after)(stage).await;
     }
 }
 
@@ -76,7 +102,7 @@ pub fn crash_at_every_append(proof: &Proof) {
     for append in 0..calm.appends {
         on_paused_time(async {
             let stage = proof.stage(Vec::new());
-            proof.start(&stage, Some(append), None).await;
+            proof.begin(&stage, Some(append), None).await;
             proof.finish(&stage, &calm, &format!("a crash at append {append} of {}", calm.appends)).await;
         });
     }
@@ -89,7 +115,7 @@ pub fn crash_before_every_effect(proof: &Proof) {
         on_paused_time(async {
             let stage = proof.stage(Vec::new());
             let hook = CrashBefore { at: attempt, seen: AttemptCounter::default(), journal: stage.journal.clone() };
-            proof.start(&stage, None, Some(Arc::new(hook))).await;
+            proof.begin(&stage, None, Some(Arc::new(hook))).await;
             proof.finish(&stage, &calm, &format!("a crash before attempt {attempt} of {}", calm.attempts)).await;
         });
     }
@@ -100,7 +126,7 @@ pub fn repeat_every_activity(proof: &Proof) {
     let calm = proof.calm();
     on_paused_time(async {
         let stage = proof.stage(Vec::new());
-        proof.start(&stage, None, Some(Arc::new(RepeatAll))).await;
+        proof.begin(&stage, None, Some(Arc::new(RepeatAll))).await;
         proof.finish(&stage, &calm, "every activity made twice").await;
     });
 }
@@ -113,7 +139,7 @@ pub fn fail_every_activity(proof: &Proof, check_left_behind: impl Fn(&Stage, &st
             let what = format!("attempt {attempt} of {} fails in passing", calm.attempts);
             let stage = proof.stage(Vec::new());
             let error = ActivityError::transient("injected", "an injected failure");
-            proof.start(&stage, None, Some(Arc::new(FailAt::new(attempt, error)))).await;
+            proof.begin(&stage, None, Some(Arc::new(FailAt::new(attempt, error)))).await;
             proof.finish(&stage, &calm, &what).await;
             assert_eq!(stage.retries(), 1, "{what}");
         });
@@ -121,7 +147,7 @@ pub fn fail_every_activity(proof: &Proof, check_left_behind: impl Fn(&Stage, &st
             let what = format!("attempt {attempt} of {} fails for good", calm.attempts);
             let stage = proof.stage(Vec::new());
             let error = ActivityError::permanent("injected", "an injected failure");
-            proof.start(&stage, None, Some(Arc::new(FailAt::new(attempt, error)))).await;
+            proof.begin(&stage, None, Some(Arc::new(FailAt::new(attempt, error)))).await;
             reject_open_gates(&stage).await;
             assert!(matches!(stage.ending(), Ending::Failed(_) | Ending::Completed), "{what}: {:?}", stage.ending());
             check_left_behind(&stage, &what);
@@ -152,7 +178,7 @@ pub fn lose_every_reply(proof: &Proof) {
                 let writes = Match { verbs: writing(), ..Match::default() };
                 let once = When { nth: Some(nth), times: Some(1), ..When::default() };
                 let stage = proof.stage(vec![ApiFault { on: writes, when: once, effect: effect.clone() }]);
-                proof.start(&stage, None, None).await;
+                proof.begin(&stage, None, None).await;
                 proof.finish(&stage, &calm, &what).await;
             });
         }

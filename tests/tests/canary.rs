@@ -6,7 +6,7 @@ use windlass_engine::control::What;
 use windlass_sim::store::resources::{MACHINECONFIGPOOLS, NODES};
 use windlass_sim::{ClusterShape, Scenario};
 use windlass_tests::{
-    Ending, Proof, Stage, crash_at_every_append, crash_before_every_effect, fail_every_activity, lose_every_reply,
+    Around, Ending, Proof, Stage, crash_at_every_append, crash_before_every_effect, fail_every_activity, lose_every_reply,
     repeat_every_activity,
 };
 
@@ -16,6 +16,7 @@ fn proof() -> Proof {
         input: json!({"spec": {"pool": "worker", "soak_minutes": 5, "waves": [{"name": "canary", "select": {"percent": 10}}]}}),
         approvals: Vec::new(),
         shape: ClusterShape::default(),
+        around: Around::default(),
     }
 }
 

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 use windlass_sim::ClusterShape;
 use windlass_sim::store::resources;
 use windlass_tests::{
-    Proof, Stage, crash_at_every_append, crash_before_every_effect, fail_every_activity, lose_every_reply, repeat_every_activity,
+    Around, Proof, Stage, crash_at_every_append, crash_before_every_effect, fail_every_activity, lose_every_reply,
+    repeat_every_activity,
 };
 
 /// The smallest cluster that has everything: two pools beside `master`, health checks, an acknowledgement after hop 1.
@@ -14,6 +15,7 @@ fn proof() -> Proof {
         input: json!({"channel": "eus-4.18", "target": "4.18", "pause_days": 14}),
         approvals: ["ack-hop-1", "ack-hop-2", "release-pool-infra", "release-pool-worker"].map(str::to_owned).to_vec(),
         shape: ClusterShape::default(),
+        around: Around::default(),
     }
 }
 

@@ -130,6 +130,11 @@ impl Procedure {
             Self::OvnCentralRemove(_) | Self::OvnCentralAdd(_) | Self::OvnCentralReplace(_) => false,
         }
     }
+
+    /// Whether it is for a cluster with Kube-OVN.
+    pub(crate) fn is_kube_ovn(&self) -> bool {
+        matches!(self, Self::OvnCentralRemove(_) | Self::OvnCentralAdd(_) | Self::OvnCentralReplace(_))
+    }
 }
 
 /// The member that leaves in a rehearsal.

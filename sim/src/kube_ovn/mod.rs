@@ -1,6 +1,7 @@
 //! A Kube-OVN cluster: the objects, the controllers, and OVN's databases in the pods of ovn-central, modelled or real.
 
 pub mod backend;
+mod check;
 mod commands;
 mod database;
 pub(crate) mod disks;

@@ -181,6 +181,9 @@ pub fn needed_by(activity: &str) -> Option<Vec<Permission>> {
         (crate::deadline::ReadDeadlines::NAME, &[&[READ_VERSION, LIST_POOLS], &READ_SIGNERS]),
         (crate::verify::CheckHealth::NAME, &[&WAIT]),
         (crate::verify::FinalVerification::NAME, &[&WAIT, &[LIST_HEALTH_CHECKS]]),
+        (crate::ovn::check::CheckCentral::NAME, &[&LOOK_AT_CENTRAL]),
+        (crate::ovn::kick::KickServer::NAME, &[&LOOK_AT_CENTRAL]),
+        (crate::ovn::members::AwaitMembers::NAME, &[&LOOK_AT_CENTRAL]),
     ];
     let own = table.iter().find(|(name, _)| name.as_str() == activity).map(|(_, permissions)| permissions.concat());
     own.or_else(|| crate::canary::needed_by(activity))
@@ -205,6 +208,14 @@ const READ_MIRRORS: [Permission; 3] = [
     within("openshift-config-managed", "get", "", "configmaps"),
     on("list", CONFIG, "imagedigestmirrorsets"),
     on("list", OPERATOR, "imagecontentsourcepolicies"),
+];
+/// A command in a container is asked for with GET where it goes over a WebSocket, and with POST elsewhere.
+pub(crate) const LOOK_AT_CENTRAL: [Permission; 5] = [
+    on("list", "", "nodes"),
+    within(crate::ovn::NAMESPACE, "get", "apps", "deployments"),
+    within(crate::ovn::NAMESPACE, "list", "", "pods"),
+    within(crate::ovn::NAMESPACE, "get", "", "pods/exec"),
+    within(crate::ovn::NAMESPACE, "create", "", "pods/exec"),
 ];
 const HOLD_HEALTH_CHECK: [Permission; 2] =
     [within(MACHINES, "get", MACHINE, "machinehealthchecks"), within(MACHINES, "patch", MACHINE, "machinehealthchecks")];

@@ -6,9 +6,13 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use windlass_engine::{Activity, ActivityContext, ActivityError, ActivityName, Effect};
 
+use super::look::{LOOKS, PAUSE, look};
 use super::{Central, Database};
 use crate::cluster::Cluster;
 use crate::ids::NodeName;
+
+mod judge;
+mod version;
 
 /// Looks at ovn-central and judges whether its members may be changed so.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -80,7 +84,16 @@ impl Activity for CheckCentral {
     }
 
     async fn run(self, cx: ActivityContext<Cluster>) -> Result<CentralReport, ActivityError> {
-        let _ = (self, cx);
-        Err(ActivityError::permanent("unbuilt", "not built yet"))
+        let mut report = judge::judge(&self, &look(cx.world()).await?);
+        for _ in 1..LOOKS {
+            if report.blockers.is_empty() {
+                break;
+            }
+            // A leader is busy for moments, and an election is over in seconds: what forbids it is believed if it stays.
+            cx.progress(report.blockers.join("; "));
+            cx.sleep(PAUSE).await;
+            report = judge::judge(&self, &look(cx.world()).await?);
+        }
+        Ok(report)
     }
 }

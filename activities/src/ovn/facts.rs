@@ -1,5 +1,6 @@
 //! What is known of ovn-central: its objects, its pods, and the raft of each database as all of its servers together tell it.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
@@ -72,8 +73,41 @@ pub struct Raft {
     pub election_timer_ms: u64,
     /// The members: by the leader's list if there is a leader, else by every list that was told, and whoever else answered.
     pub servers: Vec<Server>,
-    /// What is not as it should be, one line each; empty if all is well. A text that was not understood is here, too.
-    pub troubles: Vec<String>,
+    /// What is not as it should be; empty if all is well. A text that was not understood is here, too.
+    pub troubles: Vec<Trouble>,
+}
+
+/// Something in a raft that is not as it should be.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Trouble {
+    /// What sort of thing it is.
+    pub kind: TroubleKind,
+    /// The servers without which it would be gone; empty if it is about the raft as a whole.
+    pub concerns: Vec<IpAddr>,
+    /// One line with the evidence.
+    pub text: String,
+}
+
+/// What sort of thing is not as it should be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TroubleKind {
+    /// A server belongs to another cluster: it founded one of its own.
+    Foreign,
+    /// A server is being taken in or out, or the election timer is being changed.
+    Changing,
+    /// The leader works on entries; that passes.
+    Busy,
+    /// A server names other members than the leader does.
+    Disagree,
+    /// Anything else.
+    Amiss,
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
 }
 
 /// A server of a raft.
@@ -125,6 +159,28 @@ pub enum Standing {
     },
 }
 
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Leader => f.write_str("leads"),
+            Self::Follower => f.write_str("follows"),
+            Self::Candidate => f.write_str("seeks a leader"),
+            Self::Joining => f.write_str("asks to be taken in"),
+            Self::Leaving => f.write_str("asks to be taken out"),
+            Self::Left => f.write_str("was taken out"),
+            Self::Down { says } => f.write_str(says),
+            Self::Silent { why } => write!(f, "does not answer: {why}"),
+        }
+    }
+}
+
+impl Trouble {
+    /// Whether it would be gone without these servers.
+    pub fn is_only_about(&self, servers: &[IpAddr]) -> bool {
+        !self.concerns.is_empty() && self.concerns.iter().all(|server| servers.contains(server))
+    }
+}
+
 impl Central {
     /// The raft of a database.
     pub fn raft(&self, database: Database) -> Option<&Raft> {
@@ -143,6 +199,13 @@ impl Raft {
         self.servers.iter().find(|server| server.address == address)
     }
 
+    /// What it is in one line: cluster, term, leader, and how each server stands.
+    pub fn in_words(&self) -> String {
+        let cluster = self.cluster.map_or_else(|| "no cluster".to_owned(), |id| format!("cluster {id}"));
+        let servers: Vec<String> = self.servers.iter().map(Server::in_words).collect();
+        format!("{cluster}, term {}: {}", self.term, servers.join(", "))
+    }
+
     /// Whether all is as it should be: one leader, everybody with a vote follows it, nothing is being changed.
     pub fn is_whole(&self) -> bool {
         self.troubles.is_empty() && self.leader.is_some() && self.voters().all(Server::is_live)
@@ -150,6 +213,19 @@ impl Raft {
 }
 
 impl Server {
+    /// Its address and the first digits of its id: `172.18.0.5 (d64b)`.
+    pub fn label(&self) -> String {
+        if self.short.is_empty() { self.address.to_string() } else { format!("{} ({})", self.address, self.short) }
+    }
+
+    /// Address, id, and how it stands.
+    pub fn in_words(&self) -> String {
+        let behind =
+            self.behind.filter(|behind| *behind > 0).map(|behind| format!(", {behind} entries behind")).unwrap_or_default();
+        let vote = if self.votes { "" } else { ", no vote" };
+        format!("{} {}{behind}{vote}", self.label(), self.standing)
+    }
+
     /// Whether it takes part in decisions now.
     pub fn is_live(&self) -> bool {
         matches!(self.standing, Standing::Leader | Standing::Follower)

@@ -9,9 +9,14 @@ pub mod clients;
 mod database;
 pub mod directory;
 mod facts;
+#[cfg(test)]
+pub(crate) mod fixtures;
+mod guard;
 pub mod kick;
 pub mod label;
+mod look;
 pub mod members;
+mod raft;
 pub mod status;
 
 use std::net::IpAddr;
@@ -20,7 +25,8 @@ use std::sync::Arc;
 use windlass_engine::Registry;
 
 pub use database::Database;
-pub use facts::{Central, CentralNode, CentralPod, Raft, Server, Standing};
+pub use facts::{Central, CentralNode, CentralPod, Raft, Server, Standing, Trouble, TroubleKind};
+pub use guard::{Act, Evidence, Refusal, allow};
 pub use status::{Change, Connection, Election, Membership, Phase, RaftStatus, Role, StatusError, Who};
 
 use crate::cluster::Cluster;

@@ -1,0 +1,268 @@
+//! Whether the members may be changed, by one look at everything.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use super::super::guard::{self, Act};
+use super::super::look::{Look, address_of, is_labelled};
+use super::super::{Central, Database, Raft, Server, Standing, list};
+use super::{CentralReport, CheckCentral, Leaving, LeavingServer, version};
+use crate::ids::NodeName;
+use crate::views::{Conditions as _, Node, Status, View as _};
+
+pub(super) fn judge(check: &CheckCentral, look: &Look) -> CentralReport {
+    let mut report =
+        CentralReport { central: look.central.clone(), leaving: None, joining: None, blockers: Vec::new(), warnings: Vec::new() };
+    let verdict = version::judge(look.central.version.as_ref(), &look.central.image, check.add_first);
+    report.blockers.extend(verdict.blocker);
+    report.warnings.extend(verdict.warning);
+    report.sets(look);
+    if let Some(node) = &check.remove {
+        report.remove(node, look);
+    }
+    if let Some(node) = &check.add {
+        report.add(node, check, look);
+    }
+    report.order(check);
+    report.blockers = distinct(report.blockers);
+    report.warnings = distinct(report.warnings);
+    report
+}
+
+impl CentralReport {
+    /// `NODE_IPS`, labels and the servers of both databases must name the same addresses.
+    fn sets(&mut self, look: &Look) {
+        let central = &look.central;
+        for node in look.nodes.iter().filter(|node| is_labelled(node) && address_of(node, &central.node_ips).is_none()) {
+            self.blockers.push(format!("node {} has the label kube-ovn/role=master and no address", node.name()));
+        }
+        let (given, labelled) = (set(&central.node_ips), labelled(central));
+        let differ = central.databases.iter().any(|raft| voters(raft) != given) || labelled != given;
+        if differ || given.len() != central.node_ips.len() {
+            self.blockers.push(format!("{}; bring them in line first", sets_side_by_side(central)));
+        }
+        if usize::try_from(central.replicas).ok() != Some(central.node_ips.len()) {
+            let (replicas, given) = (central.replicas, central.node_ips.len());
+            self.blockers
+                .push(format!("ovn-central has {replicas} replicas and {given} addresses in NODE_IPS; bring them in line first"));
+        }
+        for database in Database::BOTH.into_iter().filter(|database| central.raft(*database).is_none()) {
+            self.blockers.push(format!("nothing is known of the {database} database"));
+        }
+    }
+
+    fn remove(&mut self, name: &NodeName, look: &Look) {
+        let central = &look.central;
+        let Some(node) = look.nodes.iter().find(|node| node.name() == name.as_str()) else {
+            self.blockers.push(format!("node {name} does not exist; {}", sets_side_by_side(central)));
+            return;
+        };
+        let member = |address: &IpAddr| central.databases.iter().any(|raft| voter(raft, *address).is_some());
+        let found = node.internal_addresses().find(member).or_else(|| address_of(node, &central.node_ips));
+        let Some(address) = found else {
+            self.blockers.push(format!("node {name} has no address"));
+            return;
+        };
+        for database in self.absent(address) {
+            self.blockers
+                .push(format!("{name} ({address}) is no member of the {database} database; {}", sets_side_by_side(central)));
+        }
+        let mut servers = Vec::new();
+        for raft in &central.databases {
+            let (Some(server), Some(cluster)) = (voter(raft, address), raft.cluster) else { continue };
+            self.leaves(raft, server);
+            servers.push(LeavingServer {
+                database: raft.database,
+                cluster,
+                id: server.id,
+                short: server.short.clone(),
+                leads: raft.leader == Some(address),
+            });
+        }
+        if servers.len() == Database::BOTH.len() {
+            // Of several pods on its node the one that runs: others are remains.
+            let pods = central.pods.iter().filter(|pod| pod.node.as_ref() == Some(name));
+            let pod = pods.max_by_key(|pod| (pod.runs, pod.ready)).cloned();
+            self.leaving = Some(Leaving { node: name.clone(), address, pod, servers });
+        }
+        if central.node_ips.first() == Some(&address) {
+            self.warnings.push(format!(
+                "{address} is the first of NODE_IPS: the next address becomes the one that may found a cluster when no leader is reached"
+            ));
+        }
+    }
+
+    fn absent(&self, address: IpAddr) -> Vec<Database> {
+        let absent = self.central.databases.iter().filter(|raft| voter(raft, address).is_none());
+        absent.map(|raft| raft.database).collect()
+    }
+
+    /// One server leaves, and afterwards those that stay are restarted.
+    fn leaves(&mut self, raft: &Raft, server: &Server) {
+        let (database, address) = (raft.database, server.address);
+        let kick = guard::allow(raft, Act::Kick { address });
+        let restart = kick.is_ok().then(|| guard::allow(&without(raft, address), Act::RestartAll));
+        self.blockers.extend(kick.err().map(|refusal| refusal.to_string()));
+        match restart {
+            Some(Err(refusal)) => self.blockers.push(format!("after {address} is out: {refusal}")),
+            Some(Ok(evidence)) if evidence.stops_writes => {
+                let left = raft.voters().count() - 1;
+                self.warnings.push(format!(
+                    "{left} of the members of the {database} database are left: while each of them restarts, nothing can be written to \\
+                     it, for 10 to 60 s each; existing traffic goes on"
+                ));
+            }
+            Some(Ok(_)) | None => {}
+        }
+        match &server.standing {
+            Standing::Leader => self.warnings.push(format!(
+                "{address} leads the {database} database: when it is out, nothing can be written until another is elected, up to {} ms",
+                raft.election_timer_ms.saturating_mul(2)
+            )),
+            Standing::Silent { .. } | Standing::Down { .. } => self.warnings.push(format!(
+                "{} in the {database} database {}; it is taken out by {}",
+                server.label(),
+                server.standing,
+                server.id.map_or_else(|| format!("its raft address {}", server.raft_address), |id| format!("its id {id}")),
+            )),
+            Standing::Follower | Standing::Candidate | Standing::Joining | Standing::Leaving | Standing::Left => {}
+        }
+        if raft.voters().count() == 2 {
+            self.warnings.push(format!(
+                "one member is left of the {database} database: nothing of it survives the loss of that one's disk"
+            ));
+        }
+    }
+
+    fn add(&mut self, name: &NodeName, check: &CheckCentral, look: &Look) {
+        let central = &look.central;
+        let Some(node) = look.nodes.iter().find(|node| node.name() == name.as_str()) else {
+            self.blockers.push(format!("node {name}, which shall join, does not exist"));
+            return;
+        };
+        if node.says("Ready") != Status::True {
+            let condition = node.condition("Ready").map(|ready| ready.explanation().to_owned());
+            self.blockers.push(format!(
+                "node {name}, which shall join, is not ready: {}",
+                condition.unwrap_or_else(|| "its kubelet says nothing".to_owned())
+            ));
+        }
+        if node.spec.unschedulable {
+            self.warnings.push(format!("node {name}, which shall join, is cordoned"));
+        }
+        let Some(address) = address_of(node, &central.node_ips) else {
+            self.blockers.push(format!("node {name}, which shall join, has no address"));
+            return;
+        };
+        if central.node_ips.first().is_some_and(|first| first.is_ipv4() != address.is_ipv4()) {
+            self.blockers.push(format!(
+                "node {name}, which shall join, has {address}, of another family than {}",
+                list(&central.node_ips)
+            ));
+        }
+        self.joining = Some(address);
+        // The same node, with empty databases, is an exchange, too.
+        if check.remove.as_ref() != Some(name) {
+            self.stranger(node, address, look);
+        }
+        if check.remove.is_none() || check.add_first {
+            for raft in &central.databases {
+                match guard::allow(raft, Act::RestartAll) {
+                    Err(refusal) => self.blockers.push(refusal.to_string()),
+                    Ok(evidence) if evidence.stops_writes => self.warnings.push(format!(
+                        "the {} database has {} members: while each of them restarts, nothing can be written to it",
+                        raft.database,
+                        raft.voters().count()
+                    )),
+                    Ok(_) => {}
+                }
+            }
+        }
+    }
+
+    /// Nothing may know the new member yet (F57).
+    fn stranger(&mut self, node: &Node, address: IpAddr, look: &Look) {
+        let name = node.name();
+        for raft in &look.central.databases {
+            if let Some(server) = raft.at(address) {
+                let is = if server.votes { "is a member already" } else { "is known as a server already" };
+                self.blockers.push(format!(
+                    "{name} ({address}), which shall join, {is} in the {} database, {}: take it out first (`windlass start \\
+                     ovn-central-remove {name}`)",
+                    raft.database,
+                    server.in_words()
+                ));
+            }
+        }
+        if look.central.node_ips.contains(&address) {
+            self.blockers
+                .push(format!("{name} ({address}), which shall join, is in NODE_IPS already ({})", list(&look.central.node_ips)));
+        }
+        if is_labelled(node) {
+            self.blockers
+                .push(format!("{name}, which shall join, has the label kube-ovn/role=master already; take it off first"));
+        }
+    }
+
+    fn order(&mut self, check: &CheckCentral) {
+        let (remove, add) = (check.remove.is_some(), check.add.is_some());
+        if remove && add && check.add_first {
+            self.warnings.push(
+                "the new member joins before the old one leaves: never fewer than the members of today, and not the vendor's order".to_owned(),
+            );
+        } else if remove && add {
+            self.warnings.push(
+                "the old member leaves before the new one joins, as the vendor has it: meanwhile one member fewer".to_owned(),
+            );
+        } else if add && self.central.node_ips.len() % 2 == 1 {
+            let after = self.central.node_ips.len() + 1;
+            self.warnings.push(format!("{after} members, an even number, survive no more losses than {}", after - 1));
+        }
+    }
+}
+
+/// The raft as it will be without a server; who leads then is of no matter, only that somebody can.
+fn without(raft: &Raft, address: IpAddr) -> Raft {
+    let mut after = raft.clone();
+    after.servers.retain(|server| server.address != address);
+    after.troubles.retain(|trouble| !trouble.is_only_about(&[address]));
+    if after.leader == Some(address) {
+        let next = after.voters().next().map(|server| server.address);
+        after.leader = next;
+    }
+    after
+}
+
+fn voter(raft: &Raft, address: IpAddr) -> Option<&Server> {
+    raft.voters().find(|server| server.address == address)
+}
+
+fn voters(raft: &Raft) -> BTreeSet<IpAddr> {
+    raft.voters().map(|server| server.address).collect()
+}
+
+fn labelled(central: &Central) -> BTreeSet<IpAddr> {
+    central.nodes.iter().filter(|node| node.labelled).map(|node| node.address).collect()
+}
+
+fn set(addresses: &[IpAddr]) -> BTreeSet<IpAddr> {
+    addresses.iter().copied().collect()
+}
+
+/// The sets that must be equal, for a person to see where they differ.
+fn sets_side_by_side(central: &Central) -> String {
+    let say = |addresses: BTreeSet<IpAddr>| {
+        if addresses.is_empty() { "none".to_owned() } else { list(&addresses.into_iter().collect::<Vec<_>>()) }
+    };
+    let rafts = central.databases.iter().map(|raft| format!("{} servers {}", raft.database, say(voters(raft))));
+    let rafts: Vec<String> = rafts.collect();
+    format!("NODE_IPS {}, labelled nodes {}, {}", list(&central.node_ips), say(labelled(central)), rafts.join(", "))
+}
+
+fn distinct(lines: Vec<String>) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    lines.into_iter().filter(|line| seen.insert(line.clone())).collect()
+}
+
+#[cfg(test)]
+mod tests;

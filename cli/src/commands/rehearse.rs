@@ -63,7 +63,7 @@ pub(crate) async fn run(app: &App, mut args: Args) -> Outcome {
     app.ui.talk(&format!("rehearsing {} on a simulated cluster, run {run}", args.workflow.name()));
     let driven = rehearse(app, &args, &prepared, &cluster, &clock, run, dir.clone()).await?;
     let exit = driven.conclude_one(app, run);
-    report(app, &prepared.plan, (&sim, &baseline), run, dir, exit)
+    report(app, &prepared.plan, (&sim, &baseline), run, dir, exit).await
 }
 
 async fn rehearse(
@@ -136,9 +136,9 @@ fn journal_dir(app: &App) -> Result<PathBuf, Failure> {
     Ok(scratch.keep())
 }
 
-fn report(app: &App, plan: &Plan, (sim, baseline): (&Sim, &Baseline), run: RunId, dir: PathBuf, exit: Exit) -> Outcome {
+async fn report(app: &App, plan: &Plan, (sim, baseline): (&Sim, &Baseline), run: RunId, dir: PathBuf, exit: Exit) -> Outcome {
     let view = Books::open(&dir)?.run(run)?.view;
-    let rehearsal = Rehearsal::of(&view, plan, sim, baseline, dir);
+    let rehearsal = Rehearsal::of(&view, plan, sim, baseline, dir).await;
     match app.ui.format {
         Format::Table => app.ui.data(&rehearsal.text())?,
         Format::Json | Format::Yaml => app.ui.value(&rehearsal)?,

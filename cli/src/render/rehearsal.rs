@@ -27,6 +27,8 @@ pub(crate) struct Rehearsal {
     writes: BTreeMap<String, usize>,
     updates_asked_for: Vec<String>,
     violations: Vec<String>,
+    #[serde(skip)]
+    is_update: bool,
     still_held: Vec<String>,
     events: u64,
     journal: PathBuf,
@@ -42,7 +44,7 @@ struct Step {
 
 impl Rehearsal {
     /// Puts a report together from the history and from what the cluster really went through.
-    pub(crate) fn of(view: &RunView, plan: &Plan, sim: &Sim, baseline: &Baseline, journal: PathBuf) -> Self {
+    pub(crate) async fn of(view: &RunView, plan: &Plan, sim: &Sim, baseline: &Baseline, journal: PathBuf) -> Self {
         let end = view.ended_at.unwrap_or(view.state.last_at);
         let audit = sim.audit().records();
         let updates_asked_for = requested_targets(&audit);
@@ -52,13 +54,10 @@ impl Rehearsal {
             *writes.entry(format!("{} {path}", record.verb)).or_default() += 1;
         }
         let state = view.status();
-        let through = gone_through(view);
-        let hops: Vec<&str> = through.iter().map(String::as_str).collect();
-        let violations = match state {
-            RunStatus::Completed => baseline.check_update(sim, &hops),
-            // What is named as owed is not given back on purpose: that would reboot nodes.
-            RunStatus::Failed | RunStatus::Cancelled if view.state.held.is_empty() => baseline.check_given_back(sim),
-            RunStatus::Failed | RunStatus::Cancelled | RunStatus::Running | RunStatus::Waiting | RunStatus::Parked => Vec::new(),
+        let violations = match sim.kube_ovn() {
+            Some(kube_ovn) if state == RunStatus::Completed => kube_ovn.violations().await,
+            Some(_) => Vec::new(),
+            None => of_update(view, state, sim, baseline),
         };
         Self {
             run: view.state.run.to_string(),
@@ -70,7 +69,8 @@ impl Rehearsal {
             reboots: sim.reboot_counts(),
             writes,
             updates_asked_for,
-            violations: violations.iter().map(ToString::to_string).collect(),
+            violations,
+            is_update: sim.kube_ovn().is_none(),
             still_held: view.state.held.iter().map(|(key, change)| format!("{key}: {}", change.text)).collect(),
             events: view.state.next_seq - 1,
             journal,
@@ -99,15 +99,20 @@ impl Rehearsal {
             text.line(format!("  {mark} {:<width$}  {}{attempts}", step.summary, time(step.seconds)));
         }
         text.push_str(&self.planned.text());
-        text.push_str("\nreboots\n");
-        for (times, nodes) in self.nodes_by_reboots() {
-            text.line(format!("  {} each: {}", words::count(times, "reboot"), nodes.join(", ")));
+        if self.is_update {
+            text.push_str("\nreboots\n");
+            for (times, nodes) in self.nodes_by_reboots() {
+                text.line(format!("  {} each: {}", words::count(times, "reboot"), nodes.join(", ")));
+            }
         }
         text.push_str("\nwrites to the cluster\n");
         for (write, times) in &self.writes {
             text.line(format!("  {times:>3}  {write}"));
         }
-        text.line(format!("\nupdates asked for: {}", self.updates_asked_for.join(", then ")));
+        text.push('\n');
+        if self.is_update {
+            text.line(format!("updates asked for: {}", self.updates_asked_for.join(", then ")));
+        }
         text.push_str(&self.verdict());
         let dir = self.journal.display();
         text.line(format!("journal: {} at {dir}", words::count(usize::try_from(self.events).unwrap_or(usize::MAX), "event")));
@@ -125,6 +130,9 @@ impl Rehearsal {
         }
         if self.violations.is_empty() {
             text.push_str(match self.state {
+                RunStatus::Completed if !self.is_update => {
+                    "kept: both databases whole, with the members that NODE_IPS names; no server taken out twice; every client told\n"
+                }
                 RunStatus::Completed => {
                     "kept: each update asked for once, no node rebooted more than needed, no budget broken, all that was paused given back\n"
                 }
@@ -143,6 +151,19 @@ impl Rehearsal {
         }
         by
     }
+}
+
+/// What an update has broken.
+fn of_update(view: &RunView, state: RunStatus, sim: &Sim, baseline: &Baseline) -> Vec<String> {
+    let through = gone_through(view);
+    let hops: Vec<&str> = through.iter().map(String::as_str).collect();
+    let violations = match state {
+        RunStatus::Completed => baseline.check_update(sim, &hops),
+        // What is named as owed is not given back on purpose: that would reboot nodes.
+        RunStatus::Failed | RunStatus::Cancelled if view.state.held.is_empty() => baseline.check_given_back(sim),
+        RunStatus::Failed | RunStatus::Cancelled | RunStatus::Running | RunStatus::Waiting | RunStatus::Parked => Vec::new(),
+    };
+    violations.iter().map(ToString::to_string).collect()
 }
 
 /// The versions that the workflow says it went through.

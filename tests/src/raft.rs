@@ -68,6 +68,10 @@ impl Pods {
 
     /// Starts a pod on each of `nodes`, with `NODE_IPS` of the nodes `ips`.
     pub fn start(&self, nodes: &[usize], ips: &[usize]) {
+        self.start_version("1.13.2", nodes, ips);
+    }
+
+    fn start_version(&self, version: &str, nodes: &[usize], ips: &[usize]) {
         for node in nodes {
             self.backend.start(Member {
                 pod: pod(*node),
@@ -75,7 +79,7 @@ impl Pods {
                 address: self.address(*node),
                 node_ips: ips.iter().map(|ip| self.address(*ip)).collect(),
                 directory: self.home.path().join(node.to_string()).join("ovn"),
-                version: "1.13.2".to_owned(),
+                version: version.to_owned(),
             });
         }
     }
@@ -85,9 +89,13 @@ impl Pods {
     /// # Errors
     /// If they do not become one.
     pub async fn three(&self) -> Result<()> {
-        self.start(&[1], &[1, 2, 3]);
+        self.three_of("1.13.2").await
+    }
+
+    async fn three_of(&self, version: &str) -> Result<()> {
+        self.start_version(version, &[1], &[1, 2, 3]);
         self.ready(&[1]).await?;
-        self.start(&[2, 3], &[1, 2, 3]);
+        self.start_version(version, &[2, 3], &[1, 2, 3]);
         self.ready(&[2, 3]).await?;
         for database in Database::BOTH {
             self.members(database, &[1, 2, 3]).await?;
@@ -138,9 +146,14 @@ impl Pods {
     /// # Errors
     /// If that does not come about.
     pub async fn members(&self, database: Database, nodes: &[usize]) -> Result<usize> {
+        self.members_as(database, nodes, nodes).await
+    }
+
+    /// As [`members`](Self::members), said by `asked` alone.
+    async fn members_as(&self, database: Database, asked: &[usize], nodes: &[usize]) -> Result<usize> {
         until(&format!("{nodes:?} to be the members of {}", database.schema()), async || {
             let mut leaders = Vec::new();
-            for node in nodes {
+            for node in asked {
                 let status = self.status(*node, database).await?;
                 let mut listed: Vec<_> = status.servers.iter().filter_map(|server| self.node(&server.address)).collect();
                 listed.sort_unstable();
@@ -154,6 +167,51 @@ impl Pods {
             Ok(leaders[0])
         })
         .await
+    }
+
+    /// Whom a pod's server takes for the leader.
+    async fn leader(&self, node: usize, database: Database) -> Result<usize> {
+        let status = self.status(node, database).await?;
+        self.leader_of(node, &status).with_context(|| format!("{node} knows no leader"))
+    }
+
+    /// Stops a pod in its tracks, or lets it go on.
+    pub fn suspend(&self, node: usize, suspended: bool) {
+        self.backend.suspend(&pod(node), suspended);
+    }
+
+    /// Kills one server of a pod.
+    pub fn crash(&self, node: usize, database: Database) {
+        self.backend.crash(&pod(node), database);
+    }
+
+    /// Moves the files of a node away, as one does before it joins anew.
+    ///
+    /// # Errors
+    /// If there are none.
+    pub fn move_aside(&self, node: usize) -> Result<()> {
+        let home = self.home.path().join(node.to_string());
+        Ok(std::fs::rename(home.join("ovn"), home.join("ovn.aside"))?)
+    }
+
+    /// Whether a node has a file of this database.
+    fn has_file(&self, node: usize, database: Database) -> bool {
+        self.home.path().join(node.to_string()).join("ovn").join(format!("{}.db", database.stem())).exists()
+    }
+
+    /// Adds a switch of this name to the northbound database, by a node's own server.
+    async fn write(&self, node: usize, name: &str) -> Result<String> {
+        let words = ["ovn-nbctl", "--timeout=3", "--no-leader-only", "ls-add", name];
+        Ok(said(&self.run(node, &words).await?))
+    }
+
+    /// The names of all switches, as a node's own server has them.
+    async fn read(&self, node: usize) -> Result<String> {
+        let listed = self.run(node, &["ovn-nbctl", "--timeout=3", "--no-leader-only", "ls-list"]).await?;
+        let text = String::from_utf8_lossy(&listed.stdout).into_owned();
+        let mut names: Vec<_> = text.lines().filter_map(|line| line.split(['(', ')']).nth(1)).collect();
+        names.sort_unstable();
+        Ok(names.join(", "))
     }
 
     fn leader_of(&self, node: usize, status: &RaftStatus) -> Option<usize> {

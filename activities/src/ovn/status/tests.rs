@@ -1,7 +1,7 @@
 use super::*;
 
 /// Texts that real servers (ovsdb-server 3.1) printed in states that they were brought into.
-const CAPTURES: [(&str, &str); 14] = [
+const CAPTURES: [(&str, &str); 25] = [
     ("single", include_str!("../captures/single.txt")),
     ("leader", include_str!("../captures/leader.txt")),
     ("follower", include_str!("../captures/follower.txt")),
@@ -16,6 +16,17 @@ const CAPTURES: [(&str, &str); 14] = [
     ("candidate", include_str!("../captures/candidate.txt")),
     ("candidate-late", include_str!("../captures/candidate-late.txt")),
     ("leaving", include_str!("../captures/leaving.txt")),
+    ("adding-catchup", include_str!("../captures/adding-catchup.txt")),
+    ("adding-committing", include_str!("../captures/adding-committing.txt")),
+    ("added-uncommitted", include_str!("../captures/added-uncommitted.txt")),
+    ("timer-changing", include_str!("../captures/timer-changing.txt")),
+    ("failed-leader", include_str!("../captures/failed-leader.txt")),
+    ("cut-off", include_str!("../captures/cut-off.txt")),
+    ("leader-disk-full-elsewhere", include_str!("../captures/leader-disk-full-elsewhere.txt")),
+    ("follower-disk-full", include_str!("../captures/follower-disk-full.txt")),
+    ("leaving-led", include_str!("../captures/leaving-led.txt")),
+    ("leaving-unheard", include_str!("../captures/leaving-unheard.txt")),
+    ("leaving-alone", include_str!("../captures/leaving-alone.txt")),
 ];
 
 fn capture(name: &str) -> &'static str {
@@ -61,6 +72,17 @@ fn every_capture_is_read() {
     candidate: Member Candidate term 6 leader Unknown, 2 servers, 1 down, 2-9 (0)
     candidate-late: Disconnected Candidate term 8 leader Unknown, 2 servers, 1 down, 2-9 (0)
     leaving: Leaving Follower term 10 leader Unknown, 3 servers, 0 down, 2-11 (0)
+    adding-catchup: Member Leader term 2 leader Oneself, 1 servers, 0 down, 2-44 (0), CatchUp 7316
+    adding-committing: Member Leader term 2 leader Oneself, 4 servers, 0 down, 2-7 (1)
+    added-uncommitted: Member Follower term 2 leader Other("c295"), 4 servers, 0 down, 2-7 (1)
+    timer-changing: Member Leader term 2 leader Oneself, 3 servers, 0 down, 2-47 (1)
+    failed-leader: Failed Leader term 2 leader Oneself, 3 servers, 0 down, 2-8 (1)
+    cut-off: Disconnected Candidate term 5 leader Unknown, 3 servers, 0 down, 2-48 (0)
+    leader-disk-full-elsewhere: Member Leader term 2 leader Oneself, 3 servers, 0 down, 2-7 (0)
+    follower-disk-full: Member Follower term 2 leader Other("193c"), 3 servers, 0 down, 2-7 (0)
+    leaving-led: Leaving Follower term 3 leader Other("757e"), 2 servers, 0 down, 2-8 (0)
+    leaving-unheard: Leaving Follower term 5 leader Unknown, 3 servers, 0 down, 2-48 (0)
+    leaving-alone: Leaving Follower term 3 leader Unknown, 1 servers, 0 down, 2-9 (0)
     "#);
 }
 
@@ -78,6 +100,28 @@ fn what_only_some_servers_say_is_read() {
     assert_eq!(read("joining-nowhere").cluster, None);
     let remotes = vec!["tcp:127.0.0.99:6643".to_owned()];
     assert_eq!(read("joining-nowhere").membership, Membership::Joining { remotes });
+}
+
+/// Seen to fail with "(adding: committing)" taken for a server that has caught up.
+#[test]
+fn members_that_are_not_agreed_on_yet_are_seen() {
+    let s = read("adding-catchup");
+    assert_eq!((s.changes[0].server.as_str(), s.changes[0].phase), ("7316", Phase::CatchUp));
+    assert_eq!(s.servers.len(), 1);
+    let s = read("adding-committing");
+    assert_eq!((s.servers[0].id.as_str(), s.servers[0].phase, s.not_committed), ("0c33", Some(Phase::Committing), 1));
+    assert_eq!(read("added-uncommitted").membership, Membership::Member);
+    assert_eq!(read("timer-changing").election_timer_next, Some(Duration::from_secs(8)));
+}
+
+/// What a server says of itself is not enough: one whose disk is full says that it follows, or even that it leads.
+#[test]
+fn a_full_disk_shows_elsewhere() {
+    let failed = read("failed-leader");
+    assert_eq!((failed.membership, failed.role, failed.leader), (Membership::Failed, Role::Leader, Who::Oneself));
+    let follower = read("follower-disk-full");
+    assert_eq!((follower.membership, follower.role), (Membership::Member, Role::Follower));
+    assert_eq!(read("leader-disk-full-elsewhere").servers[0].indexes, Some((7, 5)));
 }
 
 #[test]
@@ -137,7 +181,7 @@ fn anything_else_is_refused_by_name() {
 /// Seen to fail with a missing "Connections:" let pass.
 #[test]
 fn a_lost_line_is_noticed() {
-    let optional = ["Last Election", "Remotes for", "Removing server", "    "];
+    let optional = ["Last Election", "Remotes for", "Adding server", "Removing server", "    "];
     for (name, text) in CAPTURES {
         let lines: Vec<&str> = text.lines().collect();
         for (i, lost) in lines.iter().enumerate() {

@@ -320,7 +320,7 @@ async fn what_was_written_stays(pods: &Pods) -> Result<Vec<String>> {
     pods.suspend(1, true);
     pods.suspend(2, true);
     let refusal = pods.write(3, "perhaps").await?;
-    ensure!(refusal.contains("("), "it was written");
+    ensure!(refusal.contains('('), "it was written");
     out.push("without quorum: refused".to_owned());
     pods.suspend(1, false);
     pods.suspend(2, false);

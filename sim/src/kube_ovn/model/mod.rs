@@ -122,17 +122,24 @@ impl Modelled {
         const FOR_EVER: Duration = Duration::from_secs(3600);
         /// How often a client looks whether its transaction is done.
         const LOOKS_EVERY: Duration = Duration::from_millis(100);
+        /// How a command ends whose own time limit has passed.
+        const ALARMED: i32 = 128 + 14;
+        let patience = words.iter().find_map(|word| word.strip_prefix("--timeout=")?.parse().ok()).map(Duration::from_secs);
+        let until = patience.map(|patience| self.clock.now() + patience);
         let mut since = None;
         loop {
             let reply = self.lock().command(&pod, &words, since);
             match reply {
                 None => return None,
                 Some(Reply::Now(output)) => return Some(output),
-                Some(Reply::Hangs) => self.clock.sleep(FOR_EVER).await,
+                Some(Reply::Hangs) => self.clock.sleep(patience.unwrap_or(FOR_EVER)).await,
                 Some(Reply::Later(state)) => {
                     since = Some(state);
                     self.clock.sleep(LOOKS_EVERY).await;
                 }
+            }
+            if until.is_some_and(|until| self.clock.now() >= until) {
+                return Some(Output::failed(ALARMED, "fatal_signal|WARN|terminating with signal 14 (Alarm clock)\n"));
             }
         }
     }

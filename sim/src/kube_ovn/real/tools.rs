@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io::{self, Read};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -69,7 +70,7 @@ pub(super) fn run(mut command: Command, limit: Duration) -> io::Result<Output> {
     let (stdout, stderr) = (whole(stdout), whole(stderr));
     match status? {
         // Ended by a signal: as a shell would say it.
-        Some(status) => Ok(Output { stdout, stderr, code: status.code().unwrap_or(137) }),
+        Some(status) => Ok(Output { stdout, stderr, code: status.code().unwrap_or(128 + status.signal().unwrap_or(0)) }),
         None => Err(io::Error::new(io::ErrorKind::TimedOut, format!("it did not end within {} s", limit.as_secs()))),
     }
 }

@@ -1,5 +1,6 @@
 //! Commands in the containers of pods.
 
+use std::future::Future;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -8,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
 use kube::Api;
 use kube::api::{AttachParams, AttachedProcess};
 use kube::core::Status as Refusal;
-use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use crate::cluster::Cluster;
 use crate::error::{Call, CallError, Failure};
@@ -67,19 +68,37 @@ impl Cluster {
     /// # Errors
     /// [`CallError`]: for an act, `Lost` and `TimedOut` mean that it may have been done.
     pub async fn exec(&self, exec: &Exec<'_>) -> Result<Ended, CallError> {
-        let call = exec.call();
+        let mut stdout = Vec::new();
+        let ended = self.exec_into(exec, &mut stdout).await?;
+        Ok(Ended { stdout, ..ended })
+    }
+
+    /// As [`Cluster::exec`], but standard output goes where it is told as it comes, and is not in the result: for what is too much
+    /// for memory.
+    ///
+    /// # Errors
+    /// As [`Cluster::exec`]; what could not be written there is `Unreadable`.
+    pub async fn exec_into(&self, exec: &Exec<'_>, stdout: &mut (dyn AsyncWrite + Send + Unpin)) -> Result<Ended, CallError> {
         let client = self.link.client().borrow().clone();
-        self.link.admit_turn().await;
-        let passage = self.link.admit(&client, &call).await?;
-        let outcome = tokio::time::timeout(exec.limit, exec.run(client)).await.unwrap_or(Err(Failure::TimedOut(exec.limit)));
-        if let Some(passage) = passage {
-            passage.end(&outcome);
-        }
-        let outcome = outcome.map_err(|failure| CallError { call: call.into(), failure });
+        // On the heap: every step that runs a command would carry the whole of it in its own state.
+        let running = Box::pin(async { tokio::time::timeout(exec.limit, exec.run(client, stdout)).await });
+        let outcome = self.past_fence(exec.call(), async { running.await.unwrap_or(Err(Failure::TimedOut(exec.limit))) }).await;
         if outcome.as_ref().is_err_and(CallError::is_unauthorized) {
             self.renew_login().await;
         }
         outcome
+    }
+
+    /// Does what a call stands for, in its turn and if the fence lets it pass.
+    pub(crate) async fn past_fence<T>(&self, call: Call, deed: impl Future<Output = Result<T, Failure>>) -> Result<T, CallError> {
+        let client = self.link.client().borrow().clone();
+        self.link.admit_turn().await;
+        let passage = self.link.admit(&client, &call).await?;
+        let outcome = deed.await;
+        if let Some(passage) = passage {
+            passage.end(&outcome);
+        }
+        outcome.map_err(|failure| CallError { call: call.into(), failure })
     }
 }
 
@@ -97,31 +116,40 @@ impl Exec<'_> {
         }
     }
 
-    async fn run(&self, client: kube::Client) -> Result<Ended, Failure> {
+    async fn run(&self, client: kube::Client, to: &mut (dyn AsyncWrite + Send + Unpin)) -> Result<Ended, Failure> {
         let pods: Api<Pod> = Api::namespaced(client, self.namespace);
         let params = AttachParams::default().stdin(false).stdout(true).stderr(true).container(self.container);
         let mut process = pods.exec(self.pod, self.words.iter().copied(), &params).await.map_err(|error| refused(&error))?;
         let (stdout, stderr, status) = streams(&mut process)?;
         // Too much output ends it at once: who does not read on would wait for ever.
         let status = async { Ok(status.await) };
-        let (stdout, stderr, status) = tokio::try_join!(self.whole(stdout), self.whole(stderr), status)?;
+        let mut said = Vec::new();
+        let ((), (), status) = tokio::try_join!(self.pour(stdout, to), self.pour(stderr, &mut said), status)?;
         let Some(status) = status else {
             let cause = process.join().await.err().map(|error| root_cause(&error));
             return Err(Failure::Lost(cause.unwrap_or_else(|| "how the command ended was not told".to_owned())));
         };
-        Ok(Ended { stdout, stderr, code: exit_code(&status)? })
+        Ok(Ended { stdout: Vec::new(), stderr: said, code: exit_code(&status)? })
     }
 
-    async fn whole(&self, stream: impl AsyncRead + Unpin) -> Result<Vec<u8>, Failure> {
-        let mut bytes = Vec::new();
-        let mut stream = stream.take(self.most_bytes + 1);
-        stream.read_to_end(&mut bytes).await.map_err(|error| Failure::Lost(error.to_string()))?;
-        if bytes.len() as u64 <= self.most_bytes {
-            return Ok(bytes);
+    /// Takes a stream to its end, as far as is allowed.
+    async fn pour(&self, mut from: impl AsyncRead + Unpin, to: &mut (dyn AsyncWrite + Send + Unpin)) -> Result<(), Failure> {
+        let kept = |error: std::io::Error| Failure::Unreadable(format!("what the command wrote could not be kept: {error}"));
+        let (mut piece, mut left) = (vec![0; PIECE], self.most_bytes);
+        loop {
+            let read = from.read(&mut piece).await.map_err(|error| Failure::Lost(error.to_string()))?;
+            if read == 0 {
+                return to.flush().await.map_err(kept);
+            }
+            let over = || Failure::Unreadable(format!("the command wrote more than {} bytes", self.most_bytes));
+            left = left.checked_sub(read as u64).ok_or_else(over)?;
+            to.write_all(&piece[..read]).await.map_err(kept)?;
         }
-        Err(Failure::Unreadable(format!("the command wrote more than {} bytes", self.most_bytes)))
     }
 }
+
+/// Bytes that are read at once, as kubelets send them.
+const PIECE: usize = 32 << 10;
 
 type Stream = Box<dyn AsyncRead + Send + Unpin>;
 

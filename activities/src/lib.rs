@@ -14,6 +14,7 @@ mod cache;
 pub mod canary;
 pub mod channel;
 mod cluster;
+mod command;
 pub mod condition;
 mod connect;
 pub mod credentials;

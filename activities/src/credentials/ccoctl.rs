@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use windlass_engine::{Activity, ActivityContext, ActivityError, ActivityName, Effect, Probe};
 
-use super::{command, manifests};
+use super::manifests;
 use crate::cluster::Cluster;
+use crate::command;
 use crate::requests::ASSUMED;
 
 /// Says in a directory that `ccoctl` was begun for it.
@@ -141,7 +142,7 @@ async fn begin(mark: &Path) -> Result<(), ActivityError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::credentials::command::tests::script;
+    use crate::command::tests::script;
 
     fn input(folder: &Path) -> RunCcoctl {
         std::fs::create_dir_all(folder.join("requests")).unwrap();

@@ -5,8 +5,9 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use windlass_engine::{Activity, ActivityContext, ActivityError, ActivityName, Effect};
 
-use super::{command, manifests};
+use super::manifests;
 use crate::cluster::Cluster;
+use crate::command;
 use crate::release::Release;
 use crate::requests::ASSUMED;
 
@@ -101,8 +102,8 @@ impl ExtractRequests {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::command::tests::script;
     use crate::condition::fixtures::release;
-    use crate::credentials::command::tests::script;
 
     #[tokio::test]
     async fn a_release_is_extracted_once_by_digest_and_never_over_another() {

@@ -5,7 +5,6 @@
 
 mod annotation;
 mod ccoctl;
-mod command;
 mod extract;
 mod files;
 mod manifests;

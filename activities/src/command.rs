@@ -1,13 +1,16 @@
-//! Running the vendor's own tools: found on the PATH, without a shell, bounded in time and output.
+//! Running other programs: found on the PATH, without a shell, bounded in time and output.
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt as _;
 use tokio::process::Command;
 use windlass_engine::ActivityError;
+
+use crate::error::Failure;
+use crate::exec::Ended;
 
 /// A release image is some hundred megabytes away at worst, a cloud's answers are seconds away.
 const LIMIT: Duration = Duration::from_secs(15 * 60);
@@ -17,7 +20,7 @@ const OUTPUT: u64 = 64 * 1024;
 const TAIL: usize = 600;
 
 /// Where a program is, by the PATH of this process.
-pub(super) fn find(program: &str) -> Option<PathBuf> {
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
     find_in(program, &std::env::var_os("PATH")?)
 }
 
@@ -29,44 +32,50 @@ fn find_in(program: &str, path: &OsStr) -> Option<PathBuf> {
 }
 
 /// Runs a program to its end. A failure is said to be unknown: it may have done part of its work.
-pub(super) async fn run(program: &std::path::Path, arguments: &[String]) -> Result<(), ActivityError> {
-    let name = program.file_name().and_then(OsStr::to_str).unwrap_or("the command").to_owned();
+pub(crate) async fn run(program: &Path, arguments: &[String]) -> Result<(), ActivityError> {
+    let name = program.file_name().and_then(OsStr::to_str).unwrap_or("the command");
+    let message = match output(program, arguments, LIMIT).await {
+        Ok(ended) if ended.code == 0 => return Ok(()),
+        Ok(ended) => {
+            format!("{name} failed (exit status: {}): {}", ended.code, tail(&String::from_utf8_lossy(&ended.stderr)))
+        }
+        Err(Failure::NotSent(cause)) => {
+            return Err(ActivityError::permanent("command-failed", format!("{name} could not be started: {cause}")));
+        }
+        Err(Failure::TimedOut(limit)) => {
+            let message = format!("{name} did not end within {} min and was stopped", limit.as_secs() / 60);
+            return Err(ActivityError::unknown("timeout", message));
+        }
+        Err(otherwise) => format!("how {name} ended is not known: {otherwise:?}"),
+    };
+    Err(ActivityError::unknown("command-failed", message))
+}
+
+/// Runs a program to its end, and stops it when its time is over; of what it says the first part is kept.
+pub(crate) async fn output(program: &Path, arguments: &[String], limit: Duration) -> Result<Ended, Failure> {
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    let mut child = command
-        .spawn()
-        .map_err(|error| ActivityError::permanent("command-failed", format!("{name} could not be started: {error}")))?;
+    let mut child = command.spawn().map_err(|error| Failure::NotSent(error.to_string()))?;
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let finished = tokio::time::timeout(LIMIT, async {
-        let (_, errors, status) = tokio::join!(read(stdout), read(stderr), child.wait());
-        (errors, status)
-    });
-    let Ok((errors, status)) = finished.await else {
-        let message = format!("{name} did not end within {} min and was stopped", LIMIT.as_secs() / 60);
-        return Err(ActivityError::unknown("timeout", message));
-    };
-    match status {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => {
-            let message = format!("{name} failed ({status}): {}", tail(&errors));
-            Err(ActivityError::unknown("command-failed", message))
-        }
-        Err(error) => Err(ActivityError::unknown("command-failed", format!("how {name} ended is not known: {error}"))),
-    }
+    let finished = tokio::time::timeout(limit, async { tokio::join!(read(stdout), read(stderr), child.wait()) });
+    let (stdout, stderr, status) = finished.await.map_err(|_| Failure::TimedOut(limit))?;
+    let status = status.map_err(|error| Failure::Lost(error.to_string()))?;
+    let code = status.code().ok_or_else(|| Failure::Lost(status.to_string()))?;
+    Ok(Ended { stdout, stderr, code })
 }
 
 /// Reads to the end and keeps the first part, so that a talkative program does not block.
-async fn read(stream: Option<impl tokio::io::AsyncRead + Unpin>) -> String {
+async fn read(stream: Option<impl tokio::io::AsyncRead + Unpin>) -> Vec<u8> {
     let mut kept = Vec::new();
     if let Some(mut stream) = stream {
         // What can't be read is only missing from a message.
         let _ = (&mut stream).take(OUTPUT).read_to_end(&mut kept).await;
         let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
     }
-    String::from_utf8_lossy(&kept).into_owned()
+    kept
 }
 
-fn tail(text: &str) -> &str {
+pub(crate) fn tail(text: &str) -> &str {
     let text = text.trim();
     let begin = text.len().saturating_sub(TAIL);
     let begin = (begin..text.len()).find(|index| text.is_char_boundary(*index)).unwrap_or(begin);
@@ -74,7 +83,7 @@ fn tail(text: &str) -> &str {
 }
 
 /// Makes a directory that only its owner may look into.
-pub(super) async fn make_private(directory: &std::path::Path) -> Result<(), ActivityError> {
+pub(crate) async fn make_private(directory: &Path) -> Result<(), ActivityError> {
     let mut builder = tokio::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -85,12 +94,12 @@ pub(super) async fn make_private(directory: &std::path::Path) -> Result<(), Acti
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// Puts a script on a PATH of its own. Another process writes it: a child that another test forks at this moment would
     /// inherit a handle that is open for writing, and what is open for writing can't be run.
-    pub(in crate::credentials) fn script(folder: &std::path::Path, name: &str, body: &str) -> PathBuf {
+    pub(crate) fn script(folder: &Path, name: &str, body: &str) -> PathBuf {
         let file = folder.join(name);
         let written = std::process::Command::new("sh")
             .args(["-c", "printf '#!/bin/sh\\n%s\\n' \"$1\" > \"$0\" && chmod 700 \"$0\""])

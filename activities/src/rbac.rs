@@ -33,7 +33,12 @@ pub(crate) const fn on(verb: &'static str, group: &'static str, resource: &'stat
     Permission { verb, group, resource, namespace: None }
 }
 
-const fn within(namespace: &'static str, verb: &'static str, group: &'static str, resource: &'static str) -> Permission {
+pub(crate) const fn within(
+    namespace: &'static str,
+    verb: &'static str,
+    group: &'static str,
+    resource: &'static str,
+) -> Permission {
     Permission { verb, group, resource, namespace: Some(namespace) }
 }
 
@@ -186,7 +191,7 @@ pub fn needed_by(activity: &str) -> Option<Vec<Permission>> {
         (crate::ovn::members::AwaitMembers::NAME, &[&LOOK_AT_CENTRAL]),
     ];
     let own = table.iter().find(|(name, _)| name.as_str() == activity).map(|(_, permissions)| permissions.concat());
-    own.or_else(|| crate::canary::needed_by(activity))
+    own.or_else(|| crate::canary::needed_by(activity)).or_else(|| crate::ovn::needed_by(activity))
 }
 
 const READ_INVENTORY: [Permission; 4] =

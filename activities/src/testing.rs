@@ -197,6 +197,10 @@ impl State {
             }
             // Every permission is granted.
             Method::POST if path.ends_with("/selfsubjectaccessreviews") => success(&json!({"status": {"allowed": true}})),
+            Method::DELETE => {
+                let (collection, name) = named();
+                self.delete(&collection, &name, &serde_json::from_slice(body).unwrap())
+            }
             Method::POST => {
                 let object: Value = serde_json::from_slice(body).unwrap();
                 let name = object["metadata"]["name"].as_str().unwrap().to_owned();
@@ -226,6 +230,17 @@ impl State {
         self.watchers.push((path.to_owned(), to));
         let frames = from.map(|line| Ok::<_, Infallible>(http_body::Frame::data(line)));
         Response::new(StreamBody::new(frames).boxed_unsync())
+    }
+
+    fn delete(&mut self, collection: &str, name: &str, options: &Value) -> Response<Answer> {
+        let Some(object) = self.objects.get_mut(collection).and_then(|objects| objects.remove(name)) else {
+            return failure(404, "not found", None);
+        };
+        if object["metadata"]["uid"] == options["preconditions"]["uid"] {
+            return success(&object);
+        }
+        self.store(collection, name, object);
+        failure(409, "the UID in the precondition does not match", None)
     }
 
     fn patch(&mut self, collection: &str, name: &str, content_type: &str, patch: &Value) -> Response<Answer> {

@@ -1,122 +1,68 @@
 //! The Deployment ovn-central: its replicas and the addresses that its pods are started with, in one change.
 
+mod members;
+mod pod;
+mod rollout;
+
+pub use members::{CentralSet, SetCentralMembers};
+pub use pod::{PodRemoved, RemoveCentralPod};
+pub use rollout::{AwaitCentralRollout, RolledOut};
+
 use std::net::IpAddr;
+use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-use windlass_engine::{Activity, ActivityContext, ActivityError, ActivityName, Effect};
+use windlass_engine::{ActivityContext, ActivityError};
 
+use super::template::Told;
+use super::{Act, Central, Database, allow};
 use crate::cluster::Cluster;
-use crate::ids::NodeName;
+use crate::views::Deployment;
 
-/// Sets `spec.replicas` and `NODE_IPS` of ovn-central in one patch, which restarts its pods one after the other; refuses if either is
-/// neither as it was nor as it shall be, and if the quorum guard does not let a restart.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct SetCentralMembers {
-    /// `NODE_IPS` as it shall be, in order: a new address comes last.
-    pub node_ips: Vec<IpAddr>,
-    /// `NODE_IPS` as it was.
-    pub was: Vec<IpAddr>,
-}
+/// The Deployment, and the label `app` of its pods.
+pub(super) const NAME: &str = "ovn-central";
+/// The container with both databases.
+pub(super) const CONTAINER: &str = "ovn-central";
+/// The variable that has the members' addresses.
+pub(super) const NODE_IPS: &str = "NODE_IPS";
 
-/// That ovn-central is set so.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct CentralSet {
-    /// The generation of the Deployment that has it.
-    pub generation: i64,
-    /// Whether it was so already.
-    pub already: bool,
-}
+/// How often a guard that says no is asked again before it is believed: leaders are busy for moments.
+const LOOKS: u32 = 5;
+const BETWEEN_LOOKS: Duration = Duration::from_secs(2);
 
-impl Activity for SetCentralMembers {
-    const NAME: ActivityName = ActivityName::new("set-central-members");
-    const EFFECT: Effect = Effect::Guarded;
-    type World = Cluster;
-    type Output = CentralSet;
-
-    fn summary(&self) -> String {
-        format!("set ovn-central to {} replicas and NODE_IPS {}", self.node_ips.len(), super::list(&self.node_ips))
-    }
-
-    fn assumed(&self) -> Option<CentralSet> {
-        Some(CentralSet { generation: 0, already: false })
-    }
-
-    async fn run(self, cx: ActivityContext<Cluster>) -> Result<CentralSet, ActivityError> {
-        let _ = (self, cx);
-        Err(ActivityError::permanent("unbuilt", "not built yet"))
+/// Looks at both databases, and lets an act pass only if one look shows that both let it.
+pub(super) async fn permitted(cx: &ActivityContext<Cluster>, act: Act) -> Result<Central, ActivityError> {
+    let mut looks = 1;
+    loop {
+        let central = Central::look(cx.world()).await?;
+        match Database::BOTH.into_iter().try_for_each(|database| allowed(&central, database, act)) {
+            Ok(()) => return Ok(central),
+            Err(refusal) if looks == LOOKS => return Err(refusal),
+            Err(refusal) => cx.progress(refusal.to_string()),
+        }
+        looks += 1;
+        cx.sleep(BETWEEN_LOOKS).await;
     }
 }
 
-/// Waits until every pod of ovn-central is one of the new template, and ready.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct AwaitCentralRollout {
-    /// `NODE_IPS` that they were started with.
-    pub node_ips: Vec<IpAddr>,
+fn allowed(central: &Central, database: Database, act: Act) -> Result<(), ActivityError> {
+    let unseen =
+        || ActivityError::transient("quorum-guard", format!("the {database} database was not seen; look at ovn-central"));
+    allow(central.raft(database).ok_or_else(unseen)?, act)?;
+    Ok(())
 }
 
-/// That a rollout is done.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct RolledOut {
-    /// What was seen.
-    pub evidence: String,
+/// `NODE_IPS` as the template has it.
+fn told(deployment: &Deployment) -> Result<Told, ActivityError> {
+    Told::read(&deployment.spec.template.spec, CONTAINER, NODE_IPS).map_err(|why| {
+        let message = format!("the members of ovn-central can't be read from its Deployment: {why}; look at it, then plan again");
+        ActivityError::permanent("addresses-unreadable", message)
+    })
 }
 
-impl Activity for AwaitCentralRollout {
-    const NAME: ActivityName = ActivityName::new("await-central-rollout");
-    const EFFECT: Effect = Effect::Observe;
-    type World = Cluster;
-    type Output = RolledOut;
-
-    fn summary(&self) -> String {
-        "wait until ovn-central is rolled out".to_owned()
-    }
-
-    fn assumed(&self) -> Option<RolledOut> {
-        Some(RolledOut { evidence: crate::requests::ASSUMED.to_owned() })
-    }
-
-    async fn run(self, cx: ActivityContext<Cluster>) -> Result<RolledOut, ActivityError> {
-        let _ = (self, cx);
-        Err(ActivityError::permanent("unbuilt", "not built yet"))
-    }
-}
-
-/// Deletes the pod of ovn-central on a node that is a member of neither database any more, by its uid.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct RemoveCentralPod {
-    /// The node.
-    pub node: NodeName,
-    /// Its address, which must be in neither database.
-    pub address: IpAddr,
-    /// The pod.
-    pub pod: String,
-    /// Its uid.
-    pub uid: String,
-}
-
-/// That a pod is gone or on its way.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct PodRemoved {
-    /// Whether it was gone already.
-    pub already: bool,
-}
-
-impl Activity for RemoveCentralPod {
-    const NAME: ActivityName = ActivityName::new("remove-central-pod");
-    const EFFECT: Effect = Effect::Guarded;
-    type World = Cluster;
-    type Output = PodRemoved;
-
-    fn summary(&self) -> String {
-        format!("delete pod {} of ovn-central on {}", self.pod, self.node)
-    }
-
-    fn assumed(&self) -> Option<PodRemoved> {
-        Some(PodRemoved { already: false })
-    }
-
-    async fn run(self, cx: ActivityContext<Cluster>) -> Result<PodRemoved, ActivityError> {
-        let _ = (self, cx);
-        Err(ActivityError::permanent("unbuilt", "not built yet"))
-    }
+fn changed(found: &[IpAddr], was: &[IpAddr], wished: &[IpAddr]) -> String {
+    let [found, was, wished] = [found, was, wished].map(super::list);
+    format!(
+        "NODE_IPS of ovn-central is {found}; it was {was} when this was planned, and shall be {wished}: somebody else changed it; \
+         find out who, then plan again"
+    )
 }

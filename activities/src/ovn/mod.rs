@@ -16,8 +16,11 @@ pub mod kick;
 pub mod label;
 mod look;
 pub mod members;
+mod permissions;
 mod raft;
+mod rollout;
 pub mod status;
+mod template;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -28,6 +31,8 @@ pub use database::Database;
 pub use facts::{Central, CentralNode, CentralPod, Raft, Server, Standing, Trouble, TroubleKind};
 pub use guard::{Act, Evidence, Refusal, allow};
 pub use status::{Change, Connection, Election, Membership, Phase, RaftStatus, Role, StatusError, Who};
+
+pub(crate) use permissions::needed_by;
 
 use crate::cluster::Cluster;
 

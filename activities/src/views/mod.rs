@@ -46,7 +46,7 @@ pub use mirror::{ContentSourcePolicy, ContentSourceSpec, DigestMirrorSet, Digest
 pub use network::{ClusterNetwork, ClusterNetworkState};
 pub use node::{Node, NodeAddress, NodeInfo, NodeSpec, NodeStatus, Taint};
 pub use operator::{ClusterOperator, ClusterOperatorStatus, OperandVersion};
-pub use pod::{Pod, PodSpec, PodStatus};
+pub use pod::{ContainerState, ContainerStatus, EndedContainer, Pod, PodSpec, PodStatus, WaitingContainer};
 pub use pool::{CertificateExpiry, ConfigurationName, ConfigurationSource, MachineConfigPool, PoolSpec, PoolStatus};
 pub use request_count::{ApiRequestCount, ApiRequestCountStatus, HourlyRequests, NodeRequests, UserRequests};
 pub use scheduling::{

@@ -56,12 +56,75 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 pub struct PodStatus {
     /// `Pending`, `Running`, `Succeeded`, `Failed`.
     pub phase: Option<String>,
+    /// Why it failed as a whole: `OutOfpods`, `DeadlineExceeded`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The same as a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
     /// Ready, PodScheduled.
     #[serde(deserialize_with = "super::nullable", skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
     /// The address of its node.
     #[serde(rename = "hostIP", skip_serializing_if = "Option::is_none")]
     pub host_ip: Option<String>,
+    /// Its containers as they are.
+    #[serde(rename = "containerStatuses", deserialize_with = "super::nullable", skip_serializing_if = "Vec::is_empty")]
+    pub containers: Vec<ContainerStatus>,
+}
+
+/// A container as it is.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ContainerStatus {
+    /// Its name.
+    pub name: String,
+    /// How often it was started again.
+    pub restart_count: u32,
+    /// What it does.
+    #[serde(deserialize_with = "super::nullable")]
+    pub state: ContainerState,
+    /// How it ended the last time.
+    #[serde(deserialize_with = "super::nullable")]
+    pub last_state: ContainerState,
+}
+
+/// What a container does, as far as it does not run.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ContainerState {
+    /// It waits, such as for its image or for its next start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<WaitingContainer>,
+    /// It has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub terminated: Option<EndedContainer>,
+}
+
+/// A container that waits.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct WaitingContainer {
+    /// `CrashLoopBackOff`, `ImagePullBackOff`, `ContainerCreating`.
+    #[serde(deserialize_with = "super::nullable")]
+    pub reason: String,
+    /// A sentence for people.
+    #[serde(deserialize_with = "super::nullable")]
+    pub message: String,
+}
+
+/// A container that has ended.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct EndedContainer {
+    /// Its exit code.
+    pub exit_code: i32,
+    /// `Error`, `OOMKilled`, `Completed`.
+    #[serde(deserialize_with = "super::nullable")]
+    pub reason: String,
+    /// The last that it said, if its pod asks for that to be kept.
+    #[serde(deserialize_with = "super::nullable")]
+    pub message: String,
 }
 
 impl Pod {

@@ -206,4 +206,18 @@ status: {observedGeneration: 1, desiredNumberScheduled: 3, updatedNumberSchedule
         &["/metadata/deletionTimestamp", "/status/phase"],
     );
     assert!(!deleted.runs() && !Pod::default().runs());
+    let crashing = check::<Pod>(
+        "
+status:
+  containerStatuses:
+  - name: main
+    restartCount: 4
+    state: {waiting: {reason: CrashLoopBackOff, message: back-off 40s}}
+    lastState: {terminated: {exitCode: 1, reason: Error, message: no such address}}
+",
+        &["/status/containerStatuses/0"],
+    );
+    let status = &crashing.status.containers[0];
+    assert_eq!(status.state.waiting.as_ref().unwrap().reason, "CrashLoopBackOff");
+    assert_eq!(status.last_state.terminated.as_ref().unwrap().message, "no such address");
 }

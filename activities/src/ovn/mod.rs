@@ -39,6 +39,11 @@ use crate::cluster::Cluster;
 /// Where Kube-OVN lives.
 pub const NAMESPACE: &str = "kube-system";
 
+/// A hash in hexadecimal digits.
+fn hex(digest: &ring::digest::Digest) -> String {
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
+}
+
 /// Registers the activities of this family, to work on `cluster`.
 pub(crate) fn register(registry: Registry, cluster: &Arc<Cluster>) -> Registry {
     registry

@@ -1,15 +1,30 @@
 //! The directory of the databases on a node's disk: looked at, and moved aside; never deleted.
 
+mod aside;
+mod host;
+mod look;
+mod pod;
+mod ssh;
+
+pub use aside::{DirectoryMoved, MoveDirectoryAside};
+pub use look::{DirectoryFound, LookAtDirectory};
+
 use std::net::IpAddr;
 
+use kube::Resource as _;
 use serde::{Deserialize, Serialize};
-use windlass_engine::{Activity, ActivityContext, ActivityError, ActivityName, Effect};
 
-use crate::cluster::Cluster;
+use super::NAMESPACE;
 use crate::ids::NodeName;
+use crate::views::Pod;
 
 /// Where Kube-OVN keeps its databases on a node.
 pub const DIRECTORY: &str = "/etc/origin/ovn";
+
+/// The directory in which it lies, and in which it is moved: a new name there is one step of the file system.
+const PARENT: &str = "/etc/origin";
+/// Its name there.
+const NAME: &str = "ovn";
 
 /// How a node's disk is reached.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -27,84 +42,18 @@ pub enum HostAccess {
     },
 }
 
-/// Lists what a database of an earlier membership left on a node.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct LookAtDirectory {
-    /// The node.
-    pub node: NodeName,
-    /// Its address.
-    pub address: IpAddr,
-    /// How its disk is reached.
-    pub access: HostAccess,
-}
-
-/// What lies in a directory.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct DirectoryFound {
-    /// The names of database files, headers and copies of them; empty if a new member can begin there.
-    pub stale: Vec<String>,
-    /// The raft address that each database file belongs to, as far as it tells.
-    pub belongs_to: Vec<String>,
-}
-
-impl Activity for LookAtDirectory {
-    const NAME: ActivityName = ActivityName::new("look-at-ovn-directory");
-    const EFFECT: Effect = Effect::Declare;
-    type World = Cluster;
-    type Output = DirectoryFound;
-
-    fn summary(&self) -> String {
-        format!("look at {DIRECTORY} on {}", self.node)
-    }
-
-    fn assumed(&self) -> Option<DirectoryFound> {
-        Some(DirectoryFound { stale: Vec::new(), belongs_to: Vec::new() })
-    }
-
-    async fn run(self, cx: ActivityContext<Cluster>) -> Result<DirectoryFound, ActivityError> {
-        let _ = (self, cx);
-        Err(ActivityError::permanent("unbuilt", "not built yet"))
-    }
-}
-
-/// Moves the directory of the databases aside on a node that is a member of neither any more.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct MoveDirectoryAside {
-    /// The node.
-    pub node: NodeName,
-    /// Its address, which must be in neither database.
-    pub address: IpAddr,
-    /// How its disk is reached.
-    pub access: HostAccess,
-    /// What the new name ends in: the run and the step, so that a repeat is known.
-    pub marker: String,
-}
-
-/// That a directory is aside.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct DirectoryMoved {
-    /// Where it is now; none if there was nothing.
-    pub to: Option<String>,
-    /// Whether it was so already.
-    pub already: bool,
-}
-
-impl Activity for MoveDirectoryAside {
-    const NAME: ActivityName = ActivityName::new("move-ovn-directory-aside");
-    const EFFECT: Effect = Effect::Guarded;
-    type World = Cluster;
-    type Output = DirectoryMoved;
-
-    fn summary(&self) -> String {
-        format!("move {DIRECTORY} on {} aside", self.node)
-    }
-
-    fn assumed(&self) -> Option<DirectoryMoved> {
-        Some(DirectoryMoved { to: None, already: false })
-    }
-
-    async fn run(self, cx: ActivityContext<Cluster>) -> Result<DirectoryMoved, ActivityError> {
-        let _ = (self, cx);
-        Err(ActivityError::permanent("unbuilt", "not built yet"))
+impl HostAccess {
+    /// The requests of a plan, with the command that changes something, if there is one.
+    fn requests(&self, node: &NodeName, address: IpAddr, act: &[&str]) -> Vec<String> {
+        let act = (!act.is_empty()).then(|| act.join(" "));
+        match self {
+            Self::Pod { image } => {
+                let pods = Pod::url_path(&(), Some(NAMESPACE));
+                let made = format!("POST {pods} a pod of {image} on {node} that mounts {PARENT} and lives for minutes");
+                let act = act.map(|act| format!("POST {pods}/…/exec on {node}, in words of the host: {act}"));
+                [Some(made), act, Some(format!("DELETE {pods}/… with its uid"))].into_iter().flatten().collect()
+            }
+            Self::Ssh { user } => act.map(|act| format!("ssh {user}@{address} {act}")).into_iter().collect(),
+        }
     }
 }

@@ -23,6 +23,8 @@ use crate::world::workloads::mark_ready;
 const LOOKS_EVERY: TimeDelta = TimeDelta::seconds(2);
 /// How often one is probed that is as it should be.
 const PROBES_EVERY: TimeDelta = TimeDelta::seconds(15);
+/// How long a probe must fail before a pod that was ready is not: three times in a row.
+const FAILS_FOR: TimeDelta = TimeDelta::seconds(45);
 /// How long a kubelet waits before it starts a container again: twice as long each time.
 const FIRST_BACK_OFF: TimeDelta = TimeDelta::seconds(10);
 /// The longest it waits.
@@ -43,8 +45,18 @@ struct Container {
     /// When it is started again.
     back_at: Option<DateTime<Utc>>,
     suspended: bool,
+    /// Whether it was ready when it was last shown.
+    ready: bool,
+    /// Since when its probe fails, while it still counts as ready.
+    failing: Option<DateTime<Utc>>,
     /// Whether its node is off.
     is_off: bool,
+}
+
+impl Container {
+    fn new(member: Member, ready: bool) -> Self {
+        Self { member, restarts: 0, back_at: None, suspended: false, ready, failing: None, is_off: false }
+    }
 }
 
 impl Central {
@@ -79,9 +91,10 @@ impl Central {
             self.backend.stop(&key.1);
         }
         for key in wanted.into_iter().filter(|key| !self.containers.contains_key(key)).collect::<Vec<_>>() {
-            let Some(member) = cx.mirror.pod(&key).and_then(|pod| self.member(cx, &key, pod)) else { continue };
+            let Some(pod) = cx.mirror.pod(&key) else { continue };
+            let (Some(member), ready) = (self.member(cx, &key, pod), pod.ready) else { continue };
             self.backend.start(member.clone());
-            self.containers.insert(key, Container { member, restarts: 0, back_at: None, suspended: false, is_off: false });
+            self.containers.insert(key, Container::new(member, ready));
         }
     }
 
@@ -120,17 +133,21 @@ impl Central {
         }
         match self.backend.health(&key.1) {
             Health::Ready => {
+                (container.ready, container.failing) = (true, None);
                 show(cx, key, &Shown { ready: true, restarts: container.restarts, ended: None });
                 Some(cx.now + PROBES_EVERY)
             }
             Health::Starting | Health::Unready(_) => {
-                show(cx, key, &Shown { ready: false, restarts: container.restarts, ended: None });
+                let since = *container.failing.get_or_insert(cx.now);
+                container.ready &= cx.now - since < FAILS_FOR;
+                show(cx, key, &Shown { ready: container.ready, restarts: container.restarts, ended: None });
                 Some(cx.now + LOOKS_EVERY)
             }
             Health::Ended(said) => {
                 let doubled = i32::try_from(1_u64 << container.restarts.min(5)).unwrap_or(i32::MAX);
                 let wait = (FIRST_BACK_OFF * doubled).min(LONGEST_BACK_OFF);
                 container.back_at = Some(cx.now + wait);
+                (container.ready, container.failing) = (false, None);
                 show(cx, key, &Shown { ready: false, restarts: container.restarts, ended: Some((said, wait)) });
                 container.back_at
             }

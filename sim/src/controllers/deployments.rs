@@ -130,10 +130,8 @@ impl<'a> Rollout<'a> {
         let sets = cx.store.snapshot(&REPLICASETS, Some(namespace(deployment)), None).map(|(_, sets)| sets).unwrap_or_default();
         let mut old: Vec<Arc<Value>> = sets.into_iter().filter(owned).collect();
         old.sort_by_key(|set| revision(set));
-        let seen = deployment["metadata"]["generation"] == deployment["status"]["observedGeneration"];
         let same = old.iter().rposition(|set| same_template(deployment, set));
-        // What nobody changed needs no other set than it has, even if the set tells less than the deployment.
-        let current = same.or_else(|| (seen && !old.is_empty()).then(|| old.len() - 1)).map(|at| old.remove(at));
+        let current = same.map(|at| old.remove(at));
         let unavailable = if surge == 0 { unavailable.max(1) } else { unavailable };
         Self { deployment, wanted, surge, unavailable, current, old }
     }

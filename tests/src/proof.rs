@@ -37,17 +37,21 @@ pub struct Around {
     pub before: for<'a> fn(&'a Stage) -> LocalBoxFuture<'a, ()>,
     /// Looks at it afterwards; panics if it is not as it must be.
     pub after: for<'a> fn(&'a Stage) -> LocalBoxFuture<'a, ()>,
+    /// What of a write must be the same in every run; none if it may be made again.
+    pub effect: fn(&str) -> Option<String>,
 }
 
 impl Default for Around {
     fn default() -> Self {
-        Self { before: |_| async {}.boxed_local(), after: |_| async {}.boxed_local() }
+        Self { before: |_| async {}.boxed_local(), after: |_| async {}.boxed_local(), effect: |effect| Some(effect.to_owned()) }
     }
 }
 
 /// An undisturbed run: what all others are compared with.
 struct Calm {
     effects: Vec<String>,
+    /// How many writes there were, those that may be made again among them.
+    writes: usize,
     appends: u64,
     attempts: usize,
 }
@@ -58,6 +62,10 @@ const MOST_RESUMES: usize = 5;
 impl Proof {
     fn stage(&self, faults: Vec<ApiFault>) -> Stage {
         Stage::new(self.workflow, self.shape.clone(), Scenario { api: faults, ..Scenario::default() })
+    }
+
+    fn effects(&self, stage: &Stage) -> Vec<String> {
+        stage.effects().iter().filter_map(|effect| (self.around.effect)(effect)).collect()
     }
 
     async fn begin(&self, stage: &Stage, crash_after: Option<u64>, hook: Option<Arc<dyn AttemptHook>>) {
@@ -74,9 +82,15 @@ impl Proof {
             let counter = Arc::new(AttemptCounter::default());
             let stage = self.stage(Vec::new());
             self.begin(&stage, None, Some(counter.clone())).await;
-            assert_eq!(stage.ending(), Ending::Completed, "the undisturbed run");
+            assert_eq!(stage.ending(), Ending::Completed, "the undisturbed run: {}", stage.last_failure());
             (self.around.after)(&stage).await;
-            Calm { effects: stage.effects(), appends: stage.journal.appends(), attempts: counter.0.load(Ordering::Relaxed) }
+            let writes = stage.effects().len();
+            Calm {
+                effects: self.effects(&stage),
+                writes,
+                appends: stage.journal.appends(),
+                attempts: counter.0.load(Ordering::Relaxed),
+            }
         })
     }
 
@@ -90,8 +104,8 @@ impl Proof {
                 stage.resume(None).await.expect("the stage works");
             }
         }
-        assert_eq!(stage.ending(), Ending::Completed, "{what}");
-        assert_eq!(stage.effects(), calm.effects, "{what}: the cluster saw other writes");
+        assert_eq!(stage.ending(), Ending::Completed, "{what}: {}", stage.last_failure());
+        assert_eq!(self.effects(stage), calm.effects, "{what}: the cluster saw other writes");
         (self.around.after)(stage).await;
     }
 }
@@ -171,10 +185,10 @@ pub fn lose_every_reply(proof: &Proof) {
     let calm = proof.calm();
     let gateway_timeout = |applied| Effect::Status { code: 504, retry_after_seconds: None, applied };
     let kinds = [Effect::ResetBefore, Effect::ResetAfter, gateway_timeout(false), gateway_timeout(true)];
-    for nth in 1..=calm.effects.len() as u64 {
+    for nth in 1..=calm.writes as u64 {
         for effect in &kinds {
             on_paused_time(async {
-                let what = format!("write {nth} of {} meets {effect:?}", calm.effects.len());
+                let what = format!("write {nth} of {} meets {effect:?}", calm.writes);
                 let writes = Match { verbs: writing(), ..Match::default() };
                 let once = When { nth: Some(nth), times: Some(1), ..When::default() };
                 let stage = proof.stage(vec![ApiFault { on: writes, when: once, effect: effect.clone() }]);

@@ -172,6 +172,18 @@ impl Stage {
         }
     }
 
+    /// What failed last, for whoever wonders about an ending.
+    pub fn last_failure(&self) -> String {
+        let failed = |record: &Record| {
+            let event = &record.event;
+            if let Event::ActivityFailed { error, .. } | Event::ActivityRetryScheduled { error, .. } = event {
+                return Some(error.to_string());
+            }
+            None
+        };
+        self.history().iter().rev().find_map(failed).unwrap_or_else(|| "nothing failed".to_owned())
+    }
+
     /// Every write that changed the cluster, in order: who repeats an effect repeats a line.
     pub fn effects(&self) -> Vec<String> {
         let records = self.sim.audit().records();

@@ -153,9 +153,9 @@ fn judge(wait: &AwaitMembers, raft: &Raft) -> Verdict {
     if !more.is_empty() {
         why.push(format!("still a member, or again: {}", names(more)));
     }
-    // What troubles a server that is no member and shall be none is no concern of the others.
-    let elsewhere: Vec<IpAddr> = raft.servers.iter().map(|server| server.address).filter(|at| !members.contains(at)).collect();
-    let tolerated = |trouble: &&Trouble| trouble.kind != TroubleKind::Changing && trouble.is_only_about(&elsewhere);
+    // What troubles a server that is no member and shall be none is no concern of the others; nor does its pod, which restarts.
+    let elsewhere = |trouble: &Trouble| !trouble.concerns.is_empty() && !trouble.concerns.iter().any(|at| members.contains(at));
+    let tolerated = |trouble: &&Trouble| trouble.kind != TroubleKind::Changing && elsewhere(trouble);
     why.extend(raft.troubles.iter().filter(|trouble| !tolerated(trouble)).map(ToString::to_string));
     if why.is_empty() && raft.leader.is_some() && raft.voters().all(counts) {
         return Verdict::Met(raft.in_words());

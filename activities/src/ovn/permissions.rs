@@ -31,7 +31,7 @@ pub(crate) fn needed_by(activity: &str) -> Option<Vec<Permission>> {
         (LabelNode::NAME, &[&LABEL]),
         (SetCentralMembers::NAME, &[&LOOK_AT_CENTRAL, &[PATCH_DEPLOYMENT]]),
         (AwaitCentralRollout::NAME, &[&[READ_DEPLOYMENT, LIST_PODS]]),
-        (RemoveCentralPod::NAME, &[&LOOK_AT_CENTRAL, &REMOVE_POD]),
+        (RemoveCentralPod::NAME, &[&LOOK_AT_CENTRAL, &[REMOVE_POD[1]]]),
         (ListClients::NAME, &[&LIST_CLIENTS]),
         (SetDatabaseAddresses::NAME, &[&[READ_DEPLOYMENT, PATCH_DEPLOYMENT, READ_SET, PATCH_SET]]),
         (AwaitClient::NAME, &[&LOOK_AT_CLIENT]),

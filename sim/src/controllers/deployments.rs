@@ -57,15 +57,15 @@ impl Deployments {
                 continue;
             };
             let rollout = Rollout::read(cx, &deployment);
-            rollout.advance(cx);
-            self.report(cx, &key, &Rollout::read(cx, &deployment));
+            let seen = rollout.advance(cx);
+            self.report(cx, &key, &Rollout::read(cx, &deployment), seen);
         }
         let waiting = self.progress.values().map(|(_, since)| *since + TimeDelta::seconds(DEADLINE_SECONDS));
         waiting.filter(|at| *at > cx.now).fold(None, |due, at| earlier(due, Some(at)))
     }
 
     /// Writes the counts and conditions of a deployment.
-    fn report(&mut self, cx: &Cx<'_>, key: &PodKey, rollout: &Rollout<'_>) {
+    fn report(&mut self, cx: &Cx<'_>, key: &PodKey, rollout: &Rollout<'_>, seen: bool) {
         let all = rollout.sets().map(|set| (status(set, "replicas"), status(set, "readyReplicas")));
         let (total, ready) = all.fold((0, 0), |(total, ready), (t, r)| (total + t, ready + r));
         let updated = rollout.current.as_ref().map_or(0, |set| status(set, "replicas"));
@@ -102,7 +102,9 @@ impl Deployments {
                 }
                 missing => d["status"]["unavailableReplicas"] = json!(missing),
             }
-            d["status"]["observedGeneration"] = d["metadata"]["generation"].clone();
+            if seen {
+                d["status"]["observedGeneration"] = d["metadata"]["generation"].clone();
+            }
             set_condition(d, "Available", &available, cx.now);
             set_condition(d, "Progressing", &progressing, cx.now);
         });
@@ -140,25 +142,24 @@ impl<'a> Rollout<'a> {
         self.old.iter().chain(&self.current)
     }
 
-    /// Takes the next step; the news of it brings the one after.
-    fn advance(&self, cx: &Cx<'_>) {
+    /// Takes the next step, and the news of it brings the one after; says whether the template was looked at, too.
+    fn advance(&self, cx: &Cx<'_>) -> bool {
         if self.rescale(cx) {
-            return;
+            return false;
         }
-        let Some(current) = &self.current else {
-            self.begin(cx);
-            return;
-        };
-        if self.deployment["spec"]["strategy"]["type"] == "Recreate" {
-            self.recreate(cx, current);
-            return;
+        match &self.current {
+            None => self.begin(cx),
+            Some(current) if self.deployment["spec"]["strategy"]["type"] == "Recreate" => self.recreate(cx, current),
+            Some(current) => {
+                let target = self.new_size(current);
+                if spec_replicas(current) == target {
+                    self.shrink_old(cx, current);
+                } else {
+                    self.scale(cx, current, target);
+                }
+            }
         }
-        let target = self.new_size(current);
-        if spec_replicas(current) == target {
-            self.shrink_old(cx, current);
-        } else {
-            self.scale(cx, current, target);
-        }
+        true
     }
 
     /// Follows a change of the number of replicas before anything else; says whether it did.

@@ -82,5 +82,7 @@ pub(super) fn begin_status(r: &Resource, object: &mut Value, name: &str) {
         metadata(object);
         object["metadata"]["labels"]["kubernetes.io/metadata.name"] = json!(name);
         object["status"] = json!({ "phase": "Active" });
+    } else if *r == resources::PODS {
+        object["status"] = json!({ "phase": "Pending" });
     }
 }

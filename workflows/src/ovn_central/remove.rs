@@ -72,11 +72,9 @@ impl Exchange<'_> {
         self.ctx.status(format!("taking {node} out of the deployment"));
         let unlabel = LabelNode { node: node.clone(), central: false };
         insist(self.ctx, &format!("unlabel-{node}"), |_| self.ctx.run(unlabel.clone())).await?;
-        if let Some(pod) = &leaving.pod {
-            // Its pod goes first, by name: a ReplicaSet that is made smaller would choose one for itself, perhaps a healthy one.
-            let remove = RemoveCentralPod { node: node.clone(), address, pod: pod.name.clone(), uid: pod.uid.clone() };
-            insist(self.ctx, &format!("pod-{node}"), |_| self.ctx.run(remove.clone())).await?;
-        }
+        // Its pod goes first, by name: a ReplicaSet that is made smaller would choose one for itself, perhaps a healthy one.
+        let remove = RemoveCentralPod { node: node.clone(), address };
+        insist(self.ctx, &format!("pod-{node}"), |_| self.ctx.run(remove.clone())).await?;
         self.set_members(&format!("without-{node}"), rest).await?;
         self.tell_clients(&format!("without-{node}")).await?;
         self.put_aside(node, address).await

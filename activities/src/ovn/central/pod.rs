@@ -5,22 +5,20 @@ use serde::{Deserialize, Serialize};
 use windlass_engine::{Activity, ActivityContext, ActivityError, ActivityName, Effect};
 
 use super::permitted;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Query};
 use crate::ids::NodeName;
 use crate::ovn::{Act, NAMESPACE};
 use crate::views::{Pod, View as _};
 
-/// Deletes the pod of ovn-central on a node that is a member of neither database any more, by its uid.
+/// Deletes every pod of ovn-central on a node that is a member of neither database any more, each by its uid.
+///
+/// Which pod that is is looked up right before: a rollout may have replaced the one that a plan saw.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct RemoveCentralPod {
     /// The node.
     pub node: NodeName,
     /// Its address, which must be in neither database.
     pub address: IpAddr,
-    /// The pod.
-    pub pod: String,
-    /// Its uid.
-    pub uid: String,
 }
 
 /// That a pod is gone or on its way.
@@ -37,11 +35,11 @@ impl Activity for RemoveCentralPod {
     type Output = PodRemoved;
 
     fn summary(&self) -> String {
-        format!("delete pod {} of ovn-central on {}", self.pod, self.node)
+        format!("delete the pod of ovn-central on {}", self.node)
     }
 
     fn requests(&self) -> Vec<String> {
-        vec![format!("DELETE {}/{} with its uid", Pod::url_path(&(), Some(NAMESPACE)), self.pod)]
+        vec![format!("DELETE {}/… with its uid", Pod::url_path(&(), Some(NAMESPACE)))]
     }
 
     fn assumed(&self) -> Option<PodRemoved> {
@@ -49,32 +47,34 @@ impl Activity for RemoveCentralPod {
     }
 
     async fn run(self, cx: ActivityContext<Cluster>) -> Result<PodRemoved, ActivityError> {
-        let found: Option<Pod> = cx.world().get(Some(NAMESPACE), &self.pod).await?;
-        let Some(pod) = found.filter(|pod| pod.uid_text() == self.uid && pod.metadata.deletion_timestamp.is_none()) else {
-            return Ok(PodRemoved { already: true });
-        };
-        self.is_where_it_should_be(&pod)?;
-        // The look at both databases is the last thing before the deletion.
-        permitted(&cx, Act::Delete { address: self.address }).await?;
-        match cx.world().delete::<Pod>(Some(NAMESPACE), &self.pod, &self.uid).await {
-            Ok(()) => Ok(PodRemoved { already: false }),
-            // Gone, or its successor has its name.
-            Err(error) if error.is_not_found() || error.is_precondition() => Ok(PodRemoved { already: true }),
-            Err(error) => Err(error.into()),
+        let query = Query { namespace: Some(NAMESPACE.to_owned()), labels: Some(CENTRAL.to_owned()), ..Query::default() };
+        let pods: Vec<Pod> = cx.world().list(&query).await?;
+        let here = |pod: &&Pod| pod.spec.node_name.as_deref() == Some(self.node.as_str());
+        let mut already = true;
+        for pod in pods.iter().filter(here).filter(|pod| pod.metadata.deletion_timestamp.is_none()) {
+            self.is_where_it_should_be(pod)?;
+            // The look at both databases is the last thing before the deletion.
+            permitted(&cx, Act::Delete { address: self.address }).await?;
+            match cx.world().delete::<Pod>(Some(NAMESPACE), pod.name(), pod.uid_text()).await {
+                Ok(()) => already = false,
+                // Gone, or its successor has its name.
+                Err(error) if error.is_not_found() || error.is_precondition() => {}
+                Err(error) => return Err(error.into()),
+            }
         }
+        Ok(PodRemoved { already })
     }
 }
 
+/// The pods of ovn-central.
+const CENTRAL: &str = "app=ovn-central";
+
 impl RemoveCentralPod {
     fn is_where_it_should_be(&self, pod: &Pod) -> Result<(), ActivityError> {
-        let node = pod.spec.node_name.as_deref().unwrap_or("no node");
         let host = pod.status.host_ip.as_deref().and_then(|address| address.parse::<IpAddr>().ok());
-        if node == self.node.as_str() && host.is_none_or(|host| host == self.address) {
-            return Ok(());
-        }
-        let host = host.map(|host| format!(" ({host})")).unwrap_or_default();
-        let (name, wanted, address) = (&self.pod, &self.node, self.address);
-        let message = format!("pod {name} is on {node}{host}, not on {wanted} ({address}): nothing was deleted; plan again");
+        let Some(host) = host.filter(|host| *host != self.address) else { return Ok(()) };
+        let (name, node, address) = (pod.name(), &self.node, self.address);
+        let message = format!("pod {name} on {node} has the address {host} and not {address}: nothing was deleted; plan again");
         Err(ActivityError::permanent("wrong-host", message))
     }
 }

@@ -212,7 +212,7 @@ impl Teller<'_> {
                 let pool = self.pools.iter().find(|known| Some(&known.name) == pool.as_ref());
                 pool.map_or(self.estimates.node, |pool| self.estimates.pool(pool.nodes, &pool.max_unavailable))
             }
-            "await-ovn-members" | "restart-ovs-pod" => POD,
+            "await-ovn-members" | "kick-ovn-server" | "restart-ovs-pod" => POD,
             "await-central-rollout" | "await-database-client" => ROLLOUT,
             "back-up-ovn-database" | "look-at-ovn-directory" | "move-ovn-directory-aside" => COPY,
             _ => QUICK,

@@ -93,7 +93,7 @@ fn frames(bytes: &[u8]) -> Vec<Vec<u8>> {
 }
 
 /// Gives a record the checksum that its bytes have now.
-fn seal(frame: &mut [u8]) {
+pub(crate) fn seal(frame: &mut [u8]) {
     let crc = crc32c::crc32c_append(crc32c::crc32c(&frame[..4]), &frame[8..]);
     frame[4..8].copy_from_slice(&crc.to_le_bytes());
 }

@@ -1,13 +1,13 @@
 //! `windlass adopt`
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use windlass_activities::Cluster;
 use windlass_activities::lease::Taking;
 use windlass_engine::archive::{ImportError, import_run};
 use windlass_engine::journal::{DiskJournal, Journal as _};
-use windlass_engine::mirror::{Adoptable, MirrorError, adoptable, read_directory};
+use windlass_engine::mirror::Adoptable;
 use windlass_engine::{Clock, Event, NewEvent, OpenRun, Record, Registry, RunId};
 
 use crate::app::App;
@@ -16,7 +16,7 @@ use crate::clock;
 use crate::drive::{Drive, conclude};
 use crate::failure::{Exit, Failure, Kind, Outcome};
 use crate::intake::Intake;
-use crate::mirror::{self, MirrorArgs};
+use crate::mirror::{self, CLUSTER, MirrorArgs, Source};
 use crate::ownership;
 use crate::procedure;
 use crate::render::list::{ago, step};
@@ -29,9 +29,9 @@ use crate::words;
 /// changed the cluster: its runs are taken over paused, for a person to look first.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The mirror: the directory that --mirror named
-    #[arg(long, value_name = "DIR")]
-    from: PathBuf,
+    /// The mirror: the directory that --mirror named, or `cluster`
+    #[arg(long, value_name = "PLACE")]
+    from: String,
     /// The run: its id, or a unique beginning or end of it; all open runs if absent
     run: Option<String>,
     /// Take the cluster even from a worker that lives; needs --reason
@@ -50,22 +50,32 @@ pub(crate) struct Args {
 pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
     let settings = clock::settings(app);
     let clock = settings.clock.clone();
-    let found = wanted(args, look(args).await?)?;
+    let (from, connected) = if args.from == CLUSTER {
+        let cluster = procedure::connect(app, settings.clone()).await?;
+        (Source::Cluster(cluster.clone()), Some(cluster))
+    } else {
+        (Source::Directory(PathBuf::from(&args.from)), None)
+    };
+    let found = wanted(args, &from, from.look().await?)?;
     say_found(app, args, &found, &clock);
-    let cluster = procedure::connect(app, settings).await?;
+    let cluster = match connected {
+        Some(cluster) => cluster,
+        None => procedure::connect(app, settings).await?,
+    };
     let runs = of_cluster(app, args, &found, &cluster)?;
     let dir = app.journal()?;
     let mut journal = tell::open(&dir, &clock)?;
     // First the cluster, so that the old worker records nothing more of consequence, and nothing of its can still take effect.
-    let reason = args.reason.clone().unwrap_or_else(|| format!("adopted from mirror {}", args.from.display()));
+    let reason = args.reason.clone().unwrap_or_else(|| format!("adopted from mirror {}", args.from));
     let taking = Taking::Over { reason, force: args.force };
     let ownership = ownership::hold(app, &cluster, &journal, &taking, &runs).await?;
-    let second = mirror::attach(app, &dir, &mut journal, &args.mirror, &clock).await?;
+    let held = (&cluster, ownership, &clock);
+    let (ownership, second) = mirror::attach_held(app, &dir, &mut journal, &args.mirror, held).await?;
     let mut paused = 0;
     // What reached the mirror until now counts, not what it had when it was first looked at.
-    let found = look(args).await?;
+    let found = from.look().await?;
     for run in found.into_iter().filter(|found| runs.contains(&found.run)) {
-        paused += usize::from(take_over(app, args, &mut journal, run, &clock)? == Taken::Paused);
+        paused += usize::from(take_over(app, args, &from, &mut journal, run, &clock)? == Taken::Paused);
     }
     if args.no_drive || paused == runs.len() {
         journal_closed(journal)?;
@@ -97,36 +107,12 @@ fn after(app: &App, runs: &[RunId], paused: usize) -> Exit {
     if paused > 0 { Exit::NeedsPerson } else { Exit::Done }
 }
 
-/// Reads the mirror whole, beside the event loop: a share may hang.
-async fn look(args: &Args) -> Result<Vec<Adoptable>, Failure> {
-    let from = args.from.clone();
-    let read = tokio::task::spawn_blocking(move || adoptable(&read_directory(&from)?)).await;
-    let read = read.map_err(|error| Failure::new(Kind::Failed, format!("reading the mirror broke down: {error}"), "retry"))?;
-    read.map_err(|error| unusable(&args.from, &error))
-}
-
-fn unusable(from: &Path, error: &MirrorError) -> Failure {
-    let from = from.display();
-    match error {
-        MirrorError::Trouble(why) => Failure::new(
-            Kind::Failed,
-            format!("mirror {from}: {why}"),
-            format!("check that {from} is there and mounted, then retry"),
-        ),
-        MirrorError::Refused(why) => Failure::new(
-            Kind::Damaged,
-            format!("mirror {from}: {why}"),
-            format!("`windlass --journal {from}/JOURNAL verify` shows the extent; or adopt from another copy"),
-        ),
-    }
-}
-
 /// The runs that were asked for.
-fn wanted(args: &Args, mut found: Vec<Adoptable>) -> Result<Vec<Adoptable>, Failure> {
-    let from = args.from.display();
+fn wanted(args: &Args, from: &Source, mut found: Vec<Adoptable>) -> Result<Vec<Adoptable>, Failure> {
     if found.is_empty() {
-        return Err(Failure::not_found(format!("mirror {from} has no open run"), "name the directory that --mirror named"));
+        return Err(from.is_empty());
     }
+    let from = &args.from;
     let Some(text) = &args.run else { return Ok(found) };
     let there: Vec<String> = found.iter().map(|found| found.run.to_string()).collect();
     found.retain(|found| fits(found.run, text));
@@ -150,7 +136,7 @@ fn say_found(app: &App, args: &Args, found: &[Adoptable], clock: &Arc<dyn Clock>
             "run {} ({}) in mirror {} of journal {}: {}, the last {}{at}",
             found.run,
             state.workflow,
-            args.from.display(),
+            args.from,
             found.journal,
             words::count(found.records.len(), "event"),
             ago(last.at, now),
@@ -178,7 +164,7 @@ fn of_cluster(app: &App, args: &Args, found: &[Adoptable], cluster: &Cluster) ->
         }
     }
     if ours.is_empty() {
-        let message = format!("no open run in mirror {} belongs to cluster {}", args.from.display(), cluster.id());
+        let message = format!("no open run in mirror {} belongs to cluster {}", args.from, cluster.id());
         return Err(Failure::usage(message, "choose the cluster of the run with --context or --kubeconfig"));
     }
     Ok(ours)
@@ -200,15 +186,15 @@ enum Taken {
 fn take_over(
     app: &App,
     args: &Args,
+    source: &Source,
     journal: &mut DiskJournal,
     found: Adoptable,
     clock: &Arc<dyn Clock>,
 ) -> Result<Taken, Failure> {
     let Adoptable { run, journal: origin, required, records } = found;
     let there = records.len() as u64;
-    let from = std::path::absolute(&args.from).unwrap_or_else(|_| args.from.clone());
     // Cut off in the middle, the run would be driven from where its copy broke off.
-    let intake = Intake::begin(&app.journal()?, run, format!("windlass adopt --from {} {run}", from.display()))?;
+    let intake = Intake::begin(&app.journal()?, run, format!("windlass adopt --from {} {run}", source.name()))?;
     match import_run(journal, records) {
         Ok(_) => {}
         Err(ImportError::Journal(error)) => return Err(error.into()),
@@ -230,7 +216,7 @@ fn take_over(
         app.ui.talk(&format!("run {run} was adopted into this journal before"));
         return Ok(if paused { Taken::Paused } else { Taken::Open });
     }
-    let from = format!("mirror {} of journal {origin}", args.from.display());
+    let from = format!("mirror {} of journal {origin}", args.from);
     let mut events = vec![Event::RunAdopted { from, host: tell::host(), by: tell::who(), reason: args.reason.clone() }];
     if !required && !paused {
         events.push(Event::RunPaused { by: tell::who(), reason: LOOK_FIRST.to_owned() });

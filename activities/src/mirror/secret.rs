@@ -53,11 +53,13 @@ pub(super) struct About {
     pub(super) let_go: BTreeSet<RunId>,
 }
 
-impl About {
-    pub(super) fn new(required: bool) -> Self {
-        Self { format: FORMAT, required, chunks: BTreeMap::new(), let_go: BTreeSet::new() }
+impl Default for About {
+    fn default() -> Self {
+        Self { format: FORMAT, required: false, chunks: BTreeMap::new(), let_go: BTreeSet::new() }
     }
+}
 
+impl About {
     /// How many chunks there are of all runs.
     pub(super) fn total(&self) -> u32 {
         self.chunks.values().sum()

@@ -54,9 +54,9 @@ impl ClusterMirror {
             held.absorb(&record).map_err(MirrorError::refused)?;
         }
         let about = match found.about {
-            Some(about) if about.what.required == required => about,
-            Some(Kept { what, place }) => self.write(About { required, ..what }, &place).await?,
-            None => self.create(About::new(required)).await?,
+            Some(Kept { what, place }) if what.required && !required => self.write(About { required, ..what }, &place).await?,
+            Some(about) => about,
+            None => self.create(About::default()).await?,
         };
         held.let_go.clone_from(&about.what.let_go);
         let places = |chunks: &Vec<Kept<Chunk>>| chunks.iter().map(|chunk| chunk.place.clone()).collect();
@@ -168,6 +168,18 @@ impl MirrorTarget for ClusterMirror {
             self.publish(&mut open, about).await?;
             self.open = Some(open);
             Ok(ended)
+        }
+        .boxed()
+    }
+
+    fn vouch(&mut self) -> BoxFuture<'_, Result<(), MirrorError>> {
+        let open = self.open.take();
+        async move {
+            let mut open = open.ok_or_else(closed)?;
+            let about = About { required: true, ..open.about.what.clone() };
+            self.publish(&mut open, about).await?;
+            self.open = Some(open);
+            Ok(())
         }
         .boxed()
     }

@@ -105,9 +105,14 @@ impl Follower {
         let held = self.without(ended, held).await?;
         self.board.attached(&held);
         self.rewind();
+        let mut must_vouch = self.required;
         loop {
             let records = self.read().await?;
             let read_to = self.tail.as_ref().map_or(0, LogTail::read_to);
+            if records.is_empty() && std::mem::take(&mut must_vouch) {
+                patiently(&self.board, &self.clock, self.target.vouch()).await?;
+                continue;
+            }
             if records.is_empty() {
                 if self.durable.changed().await.is_err() && self.at_end() {
                     return Ok(());

@@ -28,8 +28,8 @@ pub trait MirrorTarget: Send + 'static {
     /// What it is called: a path, `cluster`.
     fn name(&self) -> String;
 
-    /// Opens it, or opens it again after an error, and says what it holds. When this returns, the mirror tells whoever adopts
-    /// from it whether it is `required`: whether nothing was changed outside before it had the intent.
+    /// Opens it, or opens it again after an error, and says what it holds. When this returns, a mirror that vouched and is not
+    /// `required` any more vouches no longer.
     fn open(&mut self, required: bool) -> BoxFuture<'_, Result<Held, MirrorError>>;
 
     /// Learns which runs have ended, once it was found to be this journal's. A place with little room lets them go: it keeps
@@ -38,6 +38,10 @@ pub trait MirrorTarget: Send + 'static {
         drop(ended);
         async { Ok(BTreeSet::new()) }.boxed()
     }
+
+    /// Vouches from now on, to whoever adopts from it, that nothing was changed outside before it had the intent. Said when it
+    /// has every record: what was recorded before it was required may have been acted on already.
+    fn vouch(&mut self) -> BoxFuture<'_, Result<(), MirrorError>>;
 
     /// Makes the records durable there, in the order given. After an error it is opened again.
     fn put(&mut self, records: Vec<Record>) -> BoxFuture<'_, Result<(), MirrorError>>;

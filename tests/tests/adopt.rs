@@ -198,6 +198,39 @@ async fn from_any_other_mirror_a_person_looks_first() {
     }
 }
 
+/// A third laptop finds the first one's mirror, which vouches, but not for what the second one did without a mirror. Seen to fail with
+/// the mark of the adoption before not looked at.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mirror_vouches_for_nothing_that_another_laptop_did_since() {
+    let scene = Scene::new(1, Mirror::Cluster).await;
+    let run = scene.first_laptop(&["--mirror-required"]).await;
+    let adopted = scene.run("b", &["adopt", "--from", "cluster", "--no-drive"]).await;
+    assert!(adopted.status.success(), "{}", said(&adopted));
+    let before = scene.writes();
+    let mark = format!("was adopted into journal {} since", journal(&scene.path("b")));
+    for _ in 0..2 {
+        let adopted = scene.run("c", &["adopt", "--from", "cluster"]).await;
+        assert_eq!(adopted.status.code(), Some(3), "{}", said(&adopted));
+        assert!(said(&adopted).contains(&mark) && said(&adopted).contains("windlass unpause"), "{}", said(&adopted));
+    }
+    // From here on its own mirror says what it did.
+    let again = scene.run("c", &["adopt", "--from", "cluster", "--mirror", "cluster", "--mirror-required"]).await;
+    assert!(said(&again).contains("was adopted into this journal before"), "{}", said(&again));
+    let adopted = scene.run("d", &["adopt", "--from", "cluster"]).await;
+    assert_eq!(adopted.status.code(), Some(3), "it is still paused: {}", said(&adopted));
+    assert!(!said(&adopted).contains(" since, whose records"), "{}", said(&adopted));
+    assert_eq!(scene.writes(), before);
+    let events: Vec<Event> = records(&scene.path("d")).into_iter().skip(run.records.len()).map(|record| record.event).collect();
+    let [Event::RunAdopted { .. }, Event::RunPaused { .. }, Event::RunAdopted { from, .. }] = events.as_slice() else {
+        panic!("{events:?}")
+    };
+    assert!(from.ends_with(&journal(&scene.path("c"))), "{from}");
+}
+
+fn journal(dir: &Path) -> String {
+    std::fs::read_to_string(dir.join("journal.id")).expect("it has a name").trim().to_owned()
+}
+
 /// The first laptop is alive and well connected. The other one is refused while it renews its lease; by force it takes the cluster, and
 /// the first one sends nothing more, stops with code 5, and leaves the run alone from then on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

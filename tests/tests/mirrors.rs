@@ -187,3 +187,24 @@ async fn without_the_permission_a_mirror_in_the_cluster_is_refused_or_lags() {
     let said = scene.expect(0, &["rbac", "eus-update", "--mirror", "cluster"]).await;
     assert!(said.contains("- secrets"), "{said}");
 }
+
+/// Seen to fail with the mirror attached before the runs were taken over: it was refused, and so was what helps.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_journal_that_was_put_back_from_an_old_copy_gets_what_its_mirror_has() {
+    for place in ["one", "cluster"] {
+        let scene = Scene::new(&["--mirror", place]).await;
+        let (journal, old) = (scene.path("journal"), scene.path("old"));
+        let copied = std::process::Command::new("cp").arg("-r").args([&journal, &old]).status().expect("cp runs");
+        assert!(copied.success());
+        scene.expect(0, &["note", "latest", "this is not in the copy"]).await;
+        scene.expect(3, &["resume"]).await;
+        std::fs::remove_dir_all(&journal).expect("it can be removed");
+        moved(&old, &journal);
+        let said = scene.expect(1, &["resume"]).await;
+        assert!(said.contains("adopt them from it first") && said.contains("next: `windlass adopt --from "), "{place}: {said}");
+        scene.expect(3, &["adopt", "--from", place, "--reason", "put back from a copy"]).await;
+        let history = scene.expect(0, &["history", "latest"]).await;
+        assert!(history.contains("this is not in the copy"), "{place}: {history}");
+        assert!(scene.mirror().await.0.ends_with(": has every record"), "{place}");
+    }
+}

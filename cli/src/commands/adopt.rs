@@ -17,7 +17,7 @@ use crate::drive::{Drive, conclude};
 use crate::failure::{Exit, Failure, Kind, Outcome};
 use crate::intake::Intake;
 use crate::mirror::{self, CLUSTER, MirrorArgs, Source};
-use crate::ownership;
+use crate::ownership::{self, Ownership};
 use crate::procedure;
 use crate::render::list::{ago, step};
 use crate::tell;
@@ -69,14 +69,16 @@ pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
     let reason = args.reason.clone().unwrap_or_else(|| format!("adopted from mirror {}", args.from));
     let taking = Taking::Over { reason, force: args.force };
     let ownership = ownership::hold(app, &cluster, &journal, &taking, &runs).await?;
-    let held = (&cluster, ownership, &clock);
-    let (ownership, second) = mirror::attach_held(app, &dir, &mut journal, &args.mirror, held).await?;
     let mut paused = 0;
     // What reached the mirror until now counts, not what it had when it was first looked at.
     let found = from.look().await?;
-    for run in found.into_iter().filter(|found| runs.contains(&found.run)) {
-        paused += usize::from(take_over(app, args, &from, &mut journal, run, &clock)? == Taken::Paused);
+    for found in found.into_iter().filter(|found| runs.contains(&found.run)) {
+        let went_on = went_on_elsewhere(app, &ownership, &found);
+        paused += usize::from(take_over(app, args, (&from, went_on), &mut journal, found, &clock)? == Taken::Paused);
     }
+    // Behind the runs: a mirror of this very journal that was ahead of it no longer is.
+    let held = (&cluster, ownership, &clock);
+    let (ownership, second) = mirror::attach_held(app, &dir, &mut journal, &args.mirror, held).await?;
     if args.no_drive || paused == runs.len() {
         journal_closed(journal)?;
         if let Some(second) = second {
@@ -149,6 +151,16 @@ fn say_found(app: &App, args: &Args, found: &[Adoptable], clock: &Arc<dyn Clock>
     }
 }
 
+/// A journal that adopted a run and kept no mirror here may have gone on with it: no mirror of before vouches for that.
+fn went_on_elsewhere(app: &App, ownership: &Ownership, found: &Adoptable) -> bool {
+    let Some(journal) = ownership.adopted_after(found.run).filter(|journal| *journal != found.journal) else { return false };
+    app.ui.talk(&format!(
+        "run {} was adopted into journal {journal} since, whose records are not in this mirror: its steps may have changed the cluster",
+        found.run
+    ));
+    true
+}
+
 /// A run goes on where it belongs. Named, one of another cluster is refused; else it is left alone.
 fn of_cluster(app: &App, args: &Args, found: &[Adoptable], cluster: &Cluster) -> Result<Vec<RunId>, Failure> {
     let mut ours = Vec::new();
@@ -171,7 +183,8 @@ fn of_cluster(app: &App, args: &Args, found: &[Adoptable], cluster: &Cluster) ->
 }
 
 /// Why a run is paused that may have gone further than its mirror knows.
-const LOOK_FIRST: &str = "adopted from a mirror that was not required: steps after its end may have changed the cluster";
+const LOOK_FIRST: &str =
+    "adopted from a mirror that does not vouch for what followed: steps after its end may have changed the cluster";
 
 /// How a run came into this journal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -186,7 +199,7 @@ enum Taken {
 fn take_over(
     app: &App,
     args: &Args,
-    source: &Source,
+    (source, went_on): (&Source, bool),
     journal: &mut DiskJournal,
     found: Adoptable,
     clock: &Arc<dyn Clock>,
@@ -195,37 +208,51 @@ fn take_over(
     let there = records.len() as u64;
     // Cut off in the middle, the run would be driven from where its copy broke off.
     let intake = Intake::begin(&app.journal()?, run, format!("windlass adopt --from {} {run}", source.name()))?;
-    match import_run(journal, records) {
-        Ok(_) => {}
+    let new = match import_run(journal, records) {
+        Ok(new) => new,
         Err(ImportError::Journal(error)) => return Err(error.into()),
         Err(error) => {
             intake.give_up()?;
             let next = format!("`windlass history {run}` shows this journal's; adopt into an empty one with --journal DIR");
             return Err(Failure::new(Kind::Failed, error.to_string(), next));
         }
-    }
+    };
     let mut history: Vec<Record> = Vec::new();
     journal.replay(run, &mut |record| {
         history.push(record);
         std::ops::ControlFlow::Continue(())
     })?;
-    let known = history.iter().any(|record| record.seq > there && matches!(record.event, Event::RunAdopted { .. }));
+    let own = new == 0 && origin == journal.id().to_string();
+    let known = own || history.iter().any(|record| record.seq > there && matches!(record.event, Event::RunAdopted { .. }));
     let paused = OpenRun::fold(&history).is_some_and(|state| state.paused.is_some());
+    let pause = (went_on || !(required || known)) && !paused;
     if known {
+        if pause {
+            append(journal, &history, vec![look_first()], clock)?;
+        }
         intake.end()?;
         app.ui.talk(&format!("run {run} was adopted into this journal before"));
-        return Ok(if paused { Taken::Paused } else { Taken::Open });
+        return Ok(if paused || pause { Taken::Paused } else { Taken::Open });
     }
     let from = format!("mirror {} of journal {origin}", args.from);
     let mut events = vec![Event::RunAdopted { from, host: tell::host(), by: tell::who(), reason: args.reason.clone() }];
-    if !required && !paused {
-        events.push(Event::RunPaused { by: tell::who(), reason: LOOK_FIRST.to_owned() });
+    if pause {
+        events.push(look_first());
     }
-    let first = history.len() as u64 + 1;
-    let events: Vec<NewEvent> = (first..).zip(events).map(|(seq, event)| NewEvent { run, seq, at: clock.now(), event }).collect();
     // In one commit, so that a crash leaves no run that would be driven without a look.
-    journal.append(&events)?;
+    append(journal, &history, events, clock)?;
     intake.end()?;
     app.ui.talk(&format!("run {run} is adopted: {} from journal {origin}", words::count(history.len(), "event")));
-    Ok(if paused || !required { Taken::Paused } else { Taken::Open })
+    Ok(if paused || pause { Taken::Paused } else { Taken::Open })
+}
+
+fn look_first() -> Event {
+    Event::RunPaused { by: tell::who(), reason: LOOK_FIRST.to_owned() }
+}
+
+/// Appends events to a run's history.
+fn append(journal: &mut DiskJournal, history: &[Record], events: Vec<Event>, clock: &Arc<dyn Clock>) -> Result<(), Failure> {
+    let Some(last) = history.last() else { return Ok(()) };
+    let events = (last.seq + 1..).zip(events).map(|(seq, event)| NewEvent { run: last.run, seq, at: clock.now(), event });
+    Ok(journal.append(&events.collect::<Vec<_>>())?)
 }

@@ -48,8 +48,13 @@ impl Scene {
 
     /// Runs a command in the folder of the shares, which has to end with this code; says what it said.
     async fn expect(&self, code: i32, args: &[&str]) -> String {
+        self.expect_on(code, "sim/kubeconfig", args).await
+    }
+
+    /// The same on a cluster of one's choice.
+    async fn expect_on(&self, code: i32, kubeconfig: &str, args: &[&str]) -> String {
         let mut command = Command::new(windlass());
-        command.arg("--journal").arg(self.path("journal")).arg("--kubeconfig").arg(self.path("sim/kubeconfig")).args(args);
+        command.arg("--journal").arg(self.path("journal")).arg("--kubeconfig").arg(self.path(kubeconfig)).args(args);
         command.current_dir(self.dir.path()).stdin(Stdio::null()).kill_on_drop(true);
         let output: Output = tokio::time::timeout(LONGEST, command.output()).await.expect("it does not hang").expect("it runs");
         let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
@@ -72,7 +77,11 @@ impl Scene {
 
     /// The same of the one in the cluster.
     async fn in_cluster(&self) -> (bool, usize) {
-        let connection = Connection { kubeconfig: Some(self.path("sim/kubeconfig")), context: None };
+        self.in_cluster_of("sim/kubeconfig").await
+    }
+
+    async fn in_cluster_of(&self, kubeconfig: &str) -> (bool, usize) {
+        let connection = Connection { kubeconfig: Some(self.path(kubeconfig)), context: None };
         let cluster = Cluster::connect_with(&connection, Settings::default()).await.expect("the cluster is there");
         standing(&read_cluster(&cluster).await.expect("it is readable"))
     }
@@ -207,4 +216,32 @@ async fn a_journal_that_was_put_back_from_an_old_copy_gets_what_its_mirror_has()
         assert!(history.contains("this is not in the copy"), "{place}: {history}");
         assert!(scene.mirror().await.0.ends_with(": has every record"), "{place}");
     }
+}
+
+/// One journal, two clusters, each with a mirror of its own runs. Seen to fail with the mirrors in other clusters forgotten, and with the
+/// one in the other cluster taken for this one's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_cluster_has_the_mirror_of_its_own_runs() {
+    let scene = Scene::new(&["--mirror", "cluster", "--mirror-required"]).await;
+    let shape = ClusterShape { seed: 2, ..ClusterShape::default() };
+    let other = Sim::start(shape, Scenario::calm(), SimClock::new(chrono::Utc::now(), SPEED)).expect("a shape");
+    let _server = other.serve(&scene.path("sim2"), 0).await.expect("loopback can be listened on");
+    assert_ne!(other.cluster_id(), scene.sim.cluster_id());
+    let on_other = async |code, args: &[&str]| scene.expect_on(code, "sim2/kubeconfig", args).await;
+    // Remembered, required as it was; the mirror of the first cluster is left alone.
+    on_other(3, &["start", "eus-update", "--to", "4.18"]).await;
+    assert_eq!((scene.in_cluster().await, scene.in_cluster_of("sim2/kubeconfig").await), ((true, 1), (true, 1)));
+    let runs: Value = serde_json::from_str(&scene.expect(0, &["list", "-o", "json"]).await).expect("JSON");
+    for run in runs.as_array().expect("a list") {
+        let run = run["run"].as_str().expect("an id");
+        let status = scene.expect(0, &["status", run]).await;
+        assert!(status.contains("cluster, required: has every record"), "{status}");
+    }
+    // Here another one is named; over there the old one vouches until somebody gets there.
+    on_other(3, &["resume", "--mirror", "one"]).await;
+    assert_eq!((scene.in_cluster().await, scene.in_cluster_of("sim2/kubeconfig").await), ((true, 1), (false, 1)));
+    on_other(3, &["resume", "--mirror", "none"]).await;
+    scene.expect(3, &["resume"]).await;
+    assert_eq!(scene.in_cluster().await, (false, 1), "nothing goes on here without its being told");
+    assert!(!scene.path("journal/mirror.json").exists(), "and then there is nothing left to remember");
 }

@@ -34,6 +34,7 @@ pub mod lease;
 mod limiter;
 mod link;
 pub mod machine_health;
+pub mod mirror;
 pub mod ovn;
 pub mod pool;
 pub mod preflight;

@@ -123,6 +123,14 @@ pub const LEASE: [Permission; 3] = [
     within(lease::NAMESPACE, "patch", "coordination.k8s.io", "leases"),
 ];
 
+/// What a mirror in the cluster needs, and whoever adopts from it.
+pub const MIRROR: [Permission; 4] = [
+    within(lease::NAMESPACE, "create", "", "secrets"),
+    within(lease::NAMESPACE, "delete", "", "secrets"),
+    within(lease::NAMESPACE, "list", "", "secrets"),
+    within(lease::NAMESPACE, "patch", "", "secrets"),
+];
+
 /// The activities of an update, for a preflight that is not told which.
 pub(crate) const UPDATE_ACTIVITIES: [ActivityName; 20] = [
     crate::preflight::Preflight::NAME,
@@ -230,10 +238,9 @@ const ANSWER_GATES: [Permission; 2] =
 /// Verbs by group and resource.
 type Rules = BTreeMap<(&'static str, &'static str), BTreeSet<&'static str>>;
 
-/// The cluster role, and one role a namespace, that grant what the named activities and the worker that makes them need;
-/// ready to apply.
-pub fn roles<'a>(activities: impl IntoIterator<Item = &'a str>) -> Vec<Value> {
-    roles_granting(activities.into_iter().filter_map(needed_by).flatten().chain(LEASE))
+/// What the named activities and the worker that makes them need.
+pub fn needed_for<'a>(activities: impl IntoIterator<Item = &'a str>) -> impl Iterator<Item = Permission> {
+    activities.into_iter().filter_map(needed_by).flatten().chain(LEASE)
 }
 
 /// The cluster role, and one role a namespace, that grant these permissions; ready to apply.
@@ -272,7 +279,8 @@ mod tests {
 
     #[test]
     fn roles_are_gathered_by_namespace_and_resource() {
-        let roles = roles(["pause-pool", "list-pools", "resume-health-check", "not-an-activity"]);
+        let needed = needed_for(["pause-pool", "list-pools", "resume-health-check", "not-an-activity"]);
+        let roles = roles_granting(needed.chain(MIRROR));
         let rule =
             |group: &str, resource: &str, verbs: &[&str]| json!({"apiGroups": [group], "resources": [resource], "verbs": verbs});
         assert_eq!(roles[0]["rules"], json!([rule(MACHINE_CONFIG, "machineconfigpools", &["get", "list", "patch"])]));
@@ -280,7 +288,8 @@ mod tests {
         assert_eq!(roles[1]["rules"], json!([rule(MACHINE, "machinehealthchecks", &["get", "patch"])]));
         assert_eq!(roles[2]["kind"], "Namespace");
         assert_eq!(roles[3]["metadata"]["namespace"], "windlass");
-        assert_eq!(roles[3]["rules"], json!([rule("coordination.k8s.io", "leases", &["create", "get", "patch"])]));
+        let secrets = rule("", "secrets", &["create", "delete", "list", "patch"]);
+        assert_eq!(roles[3]["rules"], json!([secrets, rule("coordination.k8s.io", "leases", &["create", "get", "patch"])]));
         assert_eq!(roles.len(), 4);
     }
 }

@@ -1,6 +1,6 @@
 //! The journal as commands read it: without its lock, beside a running worker, and as far as it is readable.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use windlass_engine::journal::{JournalError, JournalReader, LockOwner, Records};
@@ -73,14 +73,25 @@ impl Books {
         }
     }
 
-    /// How many records there are behind one, and when the first of them was recorded; as far as the journal is readable.
-    pub(crate) fn beyond(&self, global: u64) -> (u64, Option<Timestamp>) {
+    /// How many records there are behind one, and when the first of them was recorded; as far as the journal is readable. Of a
+    /// cluster, those of its own runs and of runs that are bound to none.
+    pub(crate) fn beyond(&self, global: u64, of: Option<&str>) -> (u64, Option<Timestamp>) {
         let last: u64 = self.reader.runs().runs.iter().map(|head| head.last_seq).sum();
         if last <= global {
             return (0, None);
         }
-        let first = self.reader.records().map_while(Result::ok).find(|record| record.global > global);
-        (last - global, first.map(|record| record.at))
+        let is_other = |run: &OpenRun| run.cluster.as_deref().is_some_and(|bound| Some(bound) != of);
+        let others: BTreeSet<RunId> = match of {
+            Some(_) => self.runs().runs.iter().filter(|run| is_other(run)).map(|run| run.run).collect(),
+            None => BTreeSet::new(),
+        };
+        let beyond = self.reader.records().map_while(Result::ok).filter(|record| record.global > global);
+        let (mut count, mut since) = (0, None);
+        for record in beyond.filter(|record| !others.contains(&record.run)) {
+            count += 1;
+            since.get_or_insert(record.at);
+        }
+        (count, since)
     }
 
     /// The records of one run.

@@ -75,6 +75,11 @@ impl Ownership {
         self.held.elsewhere()
     }
 
+    /// The journal that had adopted a run before ours did.
+    pub(crate) fn adopted_after(&self, run: RunId) -> Option<&str> {
+        self.held.adopted_after(run)
+    }
+
     /// What to say of a run that another journal goes on with; `None` if it is ours to drive.
     pub(crate) fn left_alone(&self, run: RunId) -> Option<Failure> {
         let adopter = self.held.adopted_elsewhere(run)?;

@@ -54,6 +54,11 @@ impl Held {
         self.adopted.get(&run).filter(|adopter| adopter.journal != self.journal)
     }
 
+    /// The journal that had adopted a run before ours did. What it did since is in its own mirror, if it has one.
+    pub fn adopted_after(&self, run: RunId) -> Option<&str> {
+        self.adopted.get(&run).filter(|adopter| adopter.journal == self.journal)?.after.as_deref()
+    }
+
     /// Every run that went to another journal.
     pub fn elsewhere(&self) -> BTreeSet<RunId> {
         self.adopted.keys().copied().filter(|run| self.adopted_elsewhere(*run).is_some()).collect()

@@ -51,8 +51,8 @@ const _: () = assert!(LEAVES_WITHIN.as_secs() + CALL_LIMIT.as_secs() < SETTLES_W
 const FASTEST: f64 = 30.0;
 
 impl Cluster {
-    /// How long one of the lease's times takes on this cluster.
-    fn at_pace(&self, time: Duration) -> Duration {
+    /// How long one of our own times, the lease's above all, takes on this cluster.
+    pub(crate) fn at_pace(&self, time: Duration) -> Duration {
         time.div_f64(self.link.clock.speed().clamp(1.0, FASTEST))
     }
 

@@ -18,8 +18,11 @@ const REASON: &str = "windlass.dev/taken-over-because";
 /// Before the id of a run that a journal took from another.
 const RUN: &str = "windlass.dev/run-";
 
+/// In a mark, before the journal that had adopted the run before.
+const AFTER: &str = " after ";
+
 /// So many adoptions are remembered, the oldest runs are forgotten first: a journal that comes back after so many is a
-/// museum's. A mark has some 150 bytes, and a quarter of a megabyte is all that annotations may take.
+/// museum's. A mark has some 190 bytes, and a quarter of a megabyte is all that annotations may take.
 const MOST_MARKS: usize = 500;
 
 /// The lease as it was read.
@@ -59,6 +62,8 @@ pub struct Adopter {
     pub journal: String,
     /// The person who adopted it.
     pub who: String,
+    /// The journal that had adopted it before, if another one had.
+    pub after: Option<String>,
 }
 
 /// That a cluster's lease is no longer ours.
@@ -115,8 +120,17 @@ impl Standing {
 
 fn mark(key: &str, value: &str) -> Option<(RunId, Adopter)> {
     let run = key.strip_prefix(RUN)?.parse().ok()?;
-    let (journal, who) = value.split_once(' ').unwrap_or((value, ""));
-    Some((run, Adopter { journal: journal.to_owned(), who: who.to_owned() }))
+    let (journal, rest) = value.split_once(' ').unwrap_or((value, ""));
+    let (who, after) = rest.rsplit_once(AFTER).map_or((rest, None), |(who, after)| (who, Some(after.to_owned())));
+    Some((run, Adopter { journal: journal.to_owned(), who: who.to_owned(), after }))
+}
+
+/// The mark of a run that we adopt. Whose it was before stays in it when the adoption was cut off and is made again.
+fn marked(claim: &Claim, before: Option<&Adopter>) -> String {
+    let Holder { journal, .. } = &claim.holder;
+    let after = before.and_then(|before| if before.journal == *journal { before.after.as_ref() } else { Some(&before.journal) });
+    let after = after.map(|after| format!("{AFTER}{after}")).unwrap_or_default();
+    format!("{journal} {}{after}", claim.who)
 }
 
 impl Owner {
@@ -157,7 +171,7 @@ pub(super) fn taken(
         write(&format!("{RUN}{run}"), Value::Null);
     }
     for run in adopting {
-        write(&format!("{RUN}{run}"), json!(format!("{} {}", claim.holder.journal, claim.who)));
+        write(&format!("{RUN}{run}"), json!(marked(claim, before.and_then(|before| before.adopted.get(run)))));
     }
     if before.is_none() {
         // In a new object nothing can be removed.
@@ -234,13 +248,33 @@ mod tests {
         let standing = read(&created(parts));
         assert_eq!(standing.holder, claim().holder.to_string());
         assert_eq!((standing.epoch, standing.term), (1, TERM));
-        assert_eq!(standing.adopted[&run(7)], Adopter { journal: "0198-a".to_owned(), who: "ana@laptop-1".to_owned() });
+        let ana = Adopter { journal: "0198-a".to_owned(), who: "ana@laptop-1".to_owned(), after: None };
+        assert_eq!(standing.adopted[&run(7)], ana);
         let now = at.plus(Duration::from_secs(4));
         assert_eq!(standing.owner.in_words(now), "ana@laptop-1 (windlass pid 4242, since 2026-03-02 06:00Z, renewed 4 s ago)");
         // A clock that goes ahead of the cluster's makes no negative age.
         assert!(standing.owner.in_words(Timestamp::from_micros(0)).contains("renewed 0 s ago"));
         let (epoch, over) = taken(&claim(), Some(&standing), Some("laptop lost"), &[], at);
         assert_eq!((epoch, read(&over).owner.in_words(now).contains("taken over: laptop lost")), (2, true));
+    }
+
+    /// Seen to fail with our own mark overwritten by a second adoption.
+    #[test]
+    fn a_mark_says_who_had_the_run_before() {
+        let claim = |journal: &str| {
+            let claim = claim();
+            Claim { holder: Holder { journal: journal.to_owned(), ..claim.holder }, ..claim }
+        };
+        let mut standing = None;
+        for (journal, expect) in
+            [("a", None), ("a", None), ("b", Some("a")), ("b", Some("a")), ("c", Some("b")), ("b", Some("c"))]
+        {
+            let (_, parts) = taken(&claim(journal), standing.as_ref(), Some("lost"), &[run(7)], Timestamp::default());
+            let now = read(&created(parts));
+            let mark = &now.adopted[&run(7)];
+            assert_eq!((mark.journal.as_str(), mark.who.as_str(), mark.after.as_deref()), (journal, "ana@laptop-1", expect));
+            standing = Some(now);
+        }
     }
 
     #[test]

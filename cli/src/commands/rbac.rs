@@ -1,6 +1,5 @@
 //! `windlass rbac`
 
-use serde_json::Value;
 use windlass_activities::admin_ack::{AcknowledgeGate, ReadGates};
 use windlass_activities::canary::{
     AwaitWaveDissolved, AwaitWaveFormed, AwaitWaveHealthy, AwaitWaveRendered, ChooseWaves, CordonNode, CreateWavePool,
@@ -22,7 +21,7 @@ use windlass_activities::ovn::label::LabelNode;
 use windlass_activities::ovn::members::AwaitMembers;
 use windlass_activities::pool::{AwaitPool, ListPools, PausePool, ReleasePool, ReturnPool};
 use windlass_activities::preflight::Preflight;
-use windlass_activities::rbac::{Permission, roles, roles_granting};
+use windlass_activities::rbac::{MIRROR, Permission, needed_for, roles_granting};
 use windlass_activities::release::{ResolveHop, ResolvePath};
 use windlass_activities::target::{CheckDisconnected, CheckRisks, ResolveTarget, SetUpstream};
 use windlass_activities::update::{AwaitControlPlane, ReadUpdateState, RequestUpdate};
@@ -33,6 +32,7 @@ use windlass_workflows::{CLUSTER_UPDATE, EUS_UPDATE, OVN_CENTRAL_ADD, OVN_CENTRA
 
 use crate::app::App;
 use crate::failure::{Exit, Failure, Outcome};
+use crate::mirror::CLUSTER;
 use crate::ui::Format;
 
 /// What every update does on a cluster, its plan included. What reaches no cluster needs no permission: windows, probes, ccoctl.
@@ -112,20 +112,27 @@ pub(crate) struct Args {
     /// The workflow, or `snapshot` for what `windlass snapshot` reads
     #[arg(default_value = EUS_UPDATE)]
     workflow: String,
+    /// With what `--mirror cluster` needs, and `adopt --from cluster`; every other mirror needs nothing of the cluster
+    #[arg(long, value_name = "cluster", value_parser = [CLUSTER], hide_possible_values = true)]
+    mirror: Option<String>,
 }
 
 pub(crate) fn run(app: &App, args: &Args) -> Outcome {
-    let roles = match args.workflow.as_str() {
+    let needed = match args.workflow.as_str() {
         EUS_UPDATE => of_update(&[ResolvePath::NAME, ResolveHop::NAME]),
         CLUSTER_UPDATE => of_update(&[ResolveTarget::NAME]),
-        OVN_CENTRAL_ADD | OVN_CENTRAL_REMOVE | OVN_CENTRAL_REPLACE => roles(OVN_CENTRAL.iter().map(|name| name.as_str())),
-        SNAPSHOT => roles_granting(KINDS.iter().flat_map(reads).chain([CONNECT])),
+        OVN_CENTRAL_ADD | OVN_CENTRAL_REMOVE | OVN_CENTRAL_REPLACE => {
+            needed_for(OVN_CENTRAL.iter().map(|name| name.as_str())).collect()
+        }
+        SNAPSHOT => KINDS.iter().flat_map(reads).chain([CONNECT]).collect(),
         other => {
             let known = windlass_workflows::CATALOGUE.iter().map(|(name, _, _)| *name).collect::<Vec<_>>();
             let message = format!("there is no workflow {other}; there is {}, {SNAPSHOT}", known.join(", "));
             return Err(Failure::usage(message, format!("windlass rbac {}", known.first().unwrap_or(&EUS_UPDATE))));
         }
     };
+    let of_mirror = args.mirror.iter().flat_map(|_| MIRROR);
+    let roles = roles_granting(needed.into_iter().chain(of_mirror));
     match app.ui.format {
         Format::Json => app.ui.value(&roles)?,
         // What `oc apply -f -` reads.
@@ -139,8 +146,8 @@ pub(crate) fn run(app: &App, args: &Args) -> Outcome {
     Ok(Exit::Done)
 }
 
-fn of_update(own: &[ActivityName]) -> Vec<Value> {
-    roles(UPDATE.iter().chain(own).map(|name| name.as_str()))
+fn of_update(own: &[ActivityName]) -> Vec<Permission> {
+    needed_for(UPDATE.iter().chain(own).map(|name| name.as_str())).collect()
 }
 
 /// What a snapshot needs for one kind of object.

@@ -1,7 +1,9 @@
 //! `windlass resume`
 
+use std::path::Path;
 use std::sync::Arc;
 
+use windlass_activities::Cluster;
 use windlass_activities::lease::Taking;
 use windlass_activities::windows::FindWindow;
 use windlass_engine::control::{What, record_offline};
@@ -75,12 +77,14 @@ pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
     let cluster = procedure::connect(app, settings).await?;
     let ours = refuse_foreign(app, open, only, &cluster)?;
     let mut journal = tell::open(&dir, &clock)?;
-    let mirror = mirror::attach(app, &dir, &mut journal, &args.mirror, &clock).await?;
     let willing: Vec<&OpenRun> = ours.iter().filter(|run| is_willing(app, run, only)).collect();
     if willing.is_empty() {
-        return put_down(app, journal, mirror, None).await.map(|()| conclude(app, &ours, crate::live::Ending::Settled));
+        settle(app, &dir, journal, args, (&cluster, &clock)).await?;
+        return Ok(conclude(app, &ours, crate::live::Ending::Settled));
     }
     let ownership = ownership::hold(app, &cluster, &journal, &Taking::Free, &[]).await?;
+    let held = (&cluster, ownership, &clock);
+    let (ownership, mirror) = mirror::attach_held(app, &dir, &mut journal, &args.mirror, held).await?;
     let leave = ownership.elsewhere();
     let willing: Vec<&OpenRun> = willing.into_iter().filter(|run| !leave.contains(&run.run)).collect();
     let named = only.and_then(|run| ownership.left_alone(run));
@@ -105,6 +109,28 @@ pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
     let driven =
         Drive { app, dir, journal, registry, clock, cluster, only, leave, ownership, jumping, stand_in, mirror }.run().await?;
     Ok(conclude(app, &driven.report.runs, driven.ending))
+}
+
+/// Brings the mirror up to date, or another one into its place, though nothing is driven.
+async fn settle(
+    app: &App,
+    dir: &Path,
+    mut journal: DiskJournal,
+    args: &Args,
+    (cluster, clock): (&Arc<Cluster>, &Arc<dyn Clock>),
+) -> Result<(), Failure> {
+    if !mirror::concerns_cluster(dir, &args.mirror)? {
+        let mirror = mirror::attach(app, dir, &mut journal, &args.mirror, (cluster, clock)).await?;
+        return put_down(app, journal, mirror, None).await;
+    }
+    if !args.mirror.any() {
+        // Without its lease nothing is written to a cluster; the next worker brings its mirror up to date.
+        return put_down(app, journal, None, None).await;
+    }
+    let ownership = ownership::hold(app, cluster, &journal, &Taking::Free, &[]).await?;
+    let held = (cluster, ownership, clock);
+    let (ownership, mirror) = mirror::attach_held(app, dir, &mut journal, &args.mirror, held).await?;
+    put_down(app, journal, mirror, Some(ownership)).await
 }
 
 /// Closes a journal in which nothing is driven after all: the mirror has it whole before the cluster is given back.
@@ -178,12 +204,7 @@ fn open_runs(books: &Books, only: Option<RunId>) -> Result<Vec<OpenRun>, Failure
 }
 
 /// A run belongs to a cluster, whatever the context is called. Named, a run of another cluster is refused; else it is left alone.
-fn refuse_foreign(
-    app: &App,
-    open: Vec<OpenRun>,
-    only: Option<RunId>,
-    cluster: &windlass_activities::Cluster,
-) -> Result<Vec<OpenRun>, Failure> {
+fn refuse_foreign(app: &App, open: Vec<OpenRun>, only: Option<RunId>, cluster: &Cluster) -> Result<Vec<OpenRun>, Failure> {
     let mut ours = Vec::new();
     for run in open {
         match run.cluster.as_deref().map(|bound| cluster.check_identity(bound)) {

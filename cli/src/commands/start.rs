@@ -91,13 +91,14 @@ pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
         other => other?,
     };
     // Before there is a run: a refusal leaves nothing behind.
-    let ownership = Some(ownership::hold(app, &cluster, &journal, &Taking::Free, &[]).await?);
-    let mirror = mirror::attach(app, &dir, &mut journal, &args.mirror, &clock).await?;
+    let ownership = ownership::hold(app, &cluster, &journal, &Taking::Free, &[]).await?;
+    let held = (&cluster, ownership, &clock);
+    let (ownership, mirror) = mirror::attach_held(app, &dir, &mut journal, &args.mirror, held).await?;
     let journal = create(journal, requests, &clock)?;
     app.ui.talk(&format!("run {run}"));
     let registry = windlass_workflows::register(Registry::new(), &cluster);
     let (only, leave, cluster) = (Some(run), BTreeSet::new(), cluster.id().to_string());
-    let (jumping, stand_in) = (false, false);
+    let (jumping, stand_in, ownership) = (false, false, Some(ownership));
     let driven =
         Drive { app, dir, journal, registry, clock, cluster, only, leave, ownership, jumping, stand_in, mirror }.run().await?;
     if app.ui.format != crate::ui::Format::Table {
@@ -215,7 +216,7 @@ fn refuse_mirror(args: &Args) -> Result<(), Failure> {
         return Err(Failure::new(
             Kind::Busy,
             message,
-            "leave --mirror out; or stop that worker, then `windlass resume --mirror DIR`",
+            "leave --mirror out; or stop that worker, then `windlass resume --mirror …`",
         ));
     }
     Ok(())

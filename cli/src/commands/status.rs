@@ -56,7 +56,7 @@ impl Found {
         let read = books.run(run)?;
         let worker = books.worker().await;
         let progress = if worker.is_some() { progress_of(&books.dir, run).await } else { Vec::new() };
-        let (registry, mirror) = (procedure::catalogue(), MirrorStanding::look(&books)?);
+        let (registry, mirror) = (procedure::catalogue(), MirrorStanding::look(&books, read.view.state.cluster.as_deref())?);
         Ok(Self { read, worker, progress, registry, mirror, now: clock::settings(app).clock.now() })
     }
 

@@ -2,30 +2,35 @@
 
 use serde_json::{Value, json};
 use windlass_engine::Timestamp;
+use windlass_engine::mirror::MirrorState;
 
 use crate::books::Books;
 use crate::failure::Failure;
-use crate::mirror::Remembered;
+use crate::mirror::{CLUSTER, Remembered};
 use crate::words;
 
-/// A mirror and what the journal has that it lacks.
+/// The mirror of a run, and what the journal has that it lacks.
 pub(crate) struct MirrorStanding {
-    remembered: Remembered,
+    target: String,
+    required: bool,
+    state: MirrorState,
     behind: u64,
     since: Option<Timestamp>,
 }
 
 impl MirrorStanding {
-    /// Compares what the mirror was last seen to have with what the journal has.
-    pub(crate) fn look(books: &Books) -> Result<Option<Self>, Failure> {
-        let Some(remembered) = Remembered::read(&books.dir)? else { return Ok(None) };
-        let (behind, since) = books.beyond(remembered.state.held_to);
-        Ok(Some(Self { remembered, behind, since }))
+    /// Compares what the mirror was last seen to have with what the journal has, as far as it is of the mirror's concern.
+    pub(crate) fn look(books: &Books, run_of: Option<&str>) -> Result<Option<Self>, Failure> {
+        let Some(remembered) = Remembered::current(&books.dir)? else { return Ok(None) };
+        let state = remembered.seen(run_of).state;
+        let (behind, since) = books.beyond(state.held_to, run_of.filter(|_| remembered.target == CLUSTER));
+        let Remembered { target, required, .. } = remembered;
+        Ok(Some(Self { target, required, state, behind, since }))
     }
 
     /// In one line, for people.
     pub(crate) fn text(&self, now: Timestamp) -> String {
-        let Remembered { target, required, state, .. } = &self.remembered;
+        let Self { target, required, state, .. } = self;
         let required = if *required { ", required" } else { "" };
         let error = state.error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
         let lag = match self.since {
@@ -40,7 +45,7 @@ impl MirrorStanding {
 
     /// For programs.
     pub(crate) fn object(&self) -> Value {
-        let Remembered { target, required, state, .. } = &self.remembered;
+        let Self { target, required, state, .. } = self;
         json!({
             "target": target,
             "required": required,

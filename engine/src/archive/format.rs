@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::ids::RunId;
-use crate::journal::{FrameHeader, MAX_PAYLOAD_BYTES, RecordHash};
+use crate::journal::{FrameHeader, JournalFormat, MAX_PAYLOAD_BYTES, RecordHash};
 use crate::time::Timestamp;
 
 /// The format of exports that this build writes, and the newest that it reads.
@@ -18,6 +18,13 @@ pub(super) const KIND: &str = "history";
 
 /// The format whose lines were not linked, and whose end was not signed.
 pub(super) const UNLINKED_FORMAT: u32 = 1;
+
+/// The journal's format in which the events of all these exports stand.
+pub(super) const EVENTS_IN: JournalFormat = JournalFormat(1);
+
+// An event is exported as it stands in the journal. Once there are two formats of that, each event must say which it is in, which
+// is another format of exports; and what an event would lose (`loses`) is to be seen by its raised text.
+const _: () = assert!(EVENTS_IN.0 == JournalFormat::CURRENT.0);
 
 /// An event, what a redaction may make of it, and the fields around it are never longer.
 pub(super) const MAX_LINE_BYTES: usize = 4 * MAX_PAYLOAD_BYTES;

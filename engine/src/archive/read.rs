@@ -9,8 +9,8 @@ use ring::signature::{ED25519, UnparsedPublicKey};
 use serde::Deserialize;
 
 use super::format::{
-    self, AnyHeader, Chain, Digest, EXPORT_FORMAT, EventLine, Header, KIND, MAX_DEPTH, MAX_LINE_BYTES, TRAILER_BEGINS, Trailer,
-    UNLINKED_FORMAT, UnlinkedLine,
+    self, AnyHeader, Chain, Digest, EVENTS_IN, EXPORT_FORMAT, EventLine, Header, KIND, MAX_DEPTH, MAX_LINE_BYTES, TRAILER_BEGINS,
+    Trailer, UNLINKED_FORMAT, UnlinkedLine,
 };
 use crate::event::{Event, Record};
 use crate::ids::RunId;
@@ -204,7 +204,7 @@ fn check_place(seq: u64, expected: u64) -> Result<(), ReadError> {
 }
 
 fn decode(seq: u64, text: &str) -> Result<Event, ReadError> {
-    decode_event(text.as_bytes()).or_else(|failure| match failure {
+    decode_event(text.as_bytes(), EVENTS_IN).or_else(|failure| match failure {
         DecodeFailure::Unknown(name) => Err(ReadError::UnknownEvent { seq, name }),
         DecodeFailure::Malformed(detail) => wrong(Part::Event(seq), format!("is no event: {detail}")),
     })

@@ -53,6 +53,8 @@ pub struct DiskJournal {
     incarnation: u32,
     id: JournalId,
     replay_from: ReplaySource,
+    /// From this record on all stand in today's format.
+    todays_from: u64,
     /// The next free places of the runs in the commit at hand.
     staged: HashMap<RunId, u64>,
     // Last, so that the lock is given back when everything else is done.
@@ -125,6 +127,7 @@ impl DiskJournal {
         let limits = Limits { notes_per_run, patience: store_patience };
         let store = Store::start(dir, log_dir.clone(), log.durable(), limits)?;
         let heads = all_heads(&log_dir, &log, tail, &store)?;
+        let todays_from = segment::todays_from(&log_dir, log.durable().global + 1)?;
         Ok(Self {
             log_dir,
             log,
@@ -136,6 +139,7 @@ impl DiskJournal {
             incarnation,
             id,
             replay_from,
+            todays_from,
             staged: HashMap::new(),
             _lock: lock,
         })
@@ -185,6 +189,10 @@ impl DiskJournal {
     }
 
     fn wants_log(&self, head: &Head) -> bool {
+        // The store has records as they stand in the log, and only the log says in which format that is.
+        if head.first_global < self.todays_from {
+            return true;
+        }
         let span = self.log.durable().global.saturating_sub(head.first_global);
         match self.replay_from {
             ReplaySource::Log => true,

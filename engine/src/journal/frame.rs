@@ -1,5 +1,7 @@
 //! One record as bytes: a fixed header and the event as JSON. Layout: docs/journal.md, "Record".
 
+use super::JournalFormat;
+use super::upcast;
 use crate::codec::{self, CodecError};
 use crate::event::{Event, Record};
 use crate::ids::RunId;
@@ -172,17 +174,18 @@ pub(crate) enum DecodeFailure {
     Malformed(String),
 }
 
-/// The record that a whole frame holds.
-pub(crate) fn record(header: &FrameHeader, frame: &[u8]) -> Result<Record, DecodeFailure> {
-    let event = event(&frame[FRAME_HEADER_BYTES..])?;
+/// The record that a whole frame of a segment of that format holds.
+pub(crate) fn record(header: &FrameHeader, frame: &[u8], format: JournalFormat) -> Result<Record, DecodeFailure> {
+    let event = event(&frame[FRAME_HEADER_BYTES..], format)?;
     Ok(Record { global: header.global, run: header.run, seq: header.seq, at: header.at, event })
 }
 
-/// The event that a payload holds.
-pub(crate) fn event(payload: &[u8]) -> Result<Event, DecodeFailure> {
+/// The event that a payload of that format holds.
+pub(crate) fn event(payload: &[u8], format: JournalFormat) -> Result<Event, DecodeFailure> {
     // Checked once as a whole, so that serde_json need not check each string.
     let text = std::str::from_utf8(payload).map_err(|error| DecodeFailure::Malformed(error.to_string()))?;
-    serde_json::from_str(text).map_err(|error| {
+    let text = upcast::raised(text, format).map_err(DecodeFailure::Malformed)?;
+    serde_json::from_str(&text).map_err(|error| {
         let error = error.to_string();
         // serde's own words, frozen by a test; the tag alone could not name a variant inside an event.
         match error.strip_prefix("unknown variant `").and_then(|rest| rest.split_once('`')) {
@@ -215,7 +218,7 @@ mod tests {
     #[test]
     fn unknown_variants_are_named_and_damage_is_not_mistaken_for_them() {
         let check = |payload: &str, expect: &str| {
-            let found = match event(payload.as_bytes()) {
+            let found = match event(payload.as_bytes(), JournalFormat::CURRENT) {
                 Ok(event) => format!("{event:?}"),
                 Err(DecodeFailure::Unknown(name)) => format!("unknown {name}"),
                 Err(DecodeFailure::Malformed(_)) => "malformed".to_owned(),

@@ -11,7 +11,7 @@ use super::heads::Heads;
 use super::media::{Media, MediaFile};
 use super::scan::{self, Scanner};
 use super::segment::{self, Position, SEGMENT_HEADER_BYTES, SegmentHeader};
-use super::{JournalError, RecoveryNote};
+use super::{JournalError, JournalFormat, RecoveryNote};
 use crate::event::NewEvent;
 
 /// The log, open for writing.
@@ -22,6 +22,8 @@ pub(crate) struct Log {
     incarnation: u32,
     file: Box<dyn MediaFile>,
     end: Position,
+    /// Whether the segment at hand is of an older format, so that nothing may go into it.
+    outdated: bool,
     next: Next,
     buffer: Vec<u8>,
     offsets: Vec<usize>,
@@ -109,6 +111,7 @@ impl Log {
             incarnation: 0,
             file,
             end,
+            outdated: tail.scan.format() < JournalFormat::CURRENT,
             next: tail.next()?,
             buffer: Vec::new(),
             offsets: Vec::new(),
@@ -128,6 +131,7 @@ impl Log {
             incarnation: 0,
             file,
             end,
+            outdated: false,
             next,
             buffer: Vec::new(),
             offsets: Vec::new(),
@@ -149,7 +153,8 @@ impl Log {
     pub(crate) fn append(&mut self, events: &[NewEvent]) -> Result<impl Iterator<Item = (u64, Position)> + '_, JournalError> {
         self.check_poison()?;
         let after = self.encode(events)?;
-        if self.end.offset + self.buffer.len() as u64 > self.segment_bytes && self.end.offset > SEGMENT_HEADER_BYTES as u64 {
+        let full = self.end.offset + self.buffer.len() as u64 > self.segment_bytes;
+        if self.outdated || (full && self.end.offset > SEGMENT_HEADER_BYTES as u64) {
             self.rotate()?;
         }
         if let Err(error) = self.file.write_all_at(&self.buffer, self.end.offset) {
@@ -229,7 +234,7 @@ impl Log {
         let segment = self.end.segment + 1;
         match create_segment(&self.dir, self.media.as_ref(), segment, self.next) {
             Ok((file, end)) => {
-                (self.file, self.end) = (file, end);
+                (self.file, self.end, self.outdated) = (file, end, false);
                 Ok(())
             }
             Err(JournalError::SyncFailed { source, .. }) => Err(self.poisoned_by(&source)),
@@ -254,7 +259,8 @@ fn create_segment(
     next: Next,
 ) -> Result<(Box<dyn MediaFile>, Position), JournalError> {
     let path = segment::path(log_dir, segment);
-    let header = SegmentHeader { segment, first_global: next.global, commit: next.commit, prev: next.prev };
+    let format = JournalFormat::CURRENT;
+    let header = SegmentHeader { format, segment, first_global: next.global, commit: next.commit, prev: next.prev };
     let header = header.encode().map_err(|e| JournalError::io("encoding the header of", &path, io::Error::other(e)))?;
     let mut file = media.create(&path).map_err(|e| JournalError::refused("creating", &path, e))?;
     file.write_all_at(&header, 0).map_err(|e| JournalError::refused("writing", &path, e))?;
@@ -323,12 +329,13 @@ impl Tail {
     }
 }
 
-/// Which start of a worker wrote the last record; a segment without any follows on one that has some.
+/// Which start of a worker wrote the last record. The last segment may have none, and so may one of an older format before it.
 fn last_incarnation(log_dir: &Path, tail: &Tail) -> Result<u32, JournalError> {
-    let last = match (tail.last, tail.scan.position().segment) {
-        (None, segment) if segment > 1 => Tail::read(log_dir.to_owned(), segment - 1)?.last,
-        (last, _) => last,
-    };
+    let (mut last, mut segment) = (tail.last, tail.scan.position().segment);
+    while last.is_none() && segment > 1 {
+        segment -= 1;
+        last = Tail::read(log_dir.to_owned(), segment)?.last;
+    }
     Ok(last.map_or(0, |(_, incarnation)| incarnation))
 }
 

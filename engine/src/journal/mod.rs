@@ -16,6 +16,7 @@ mod scan;
 mod segment;
 mod store;
 mod tail;
+mod upcast;
 mod verify;
 
 pub use disk::{DiskJournal, JournalOptions, ReplaySource};

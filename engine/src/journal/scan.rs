@@ -21,6 +21,8 @@ pub(crate) struct Scanner {
     /// Where the next record begins; the unread bytes from there on are `buffer[unread]`.
     at: Position,
     file: Option<File>,
+    /// The format of the segment that is open, or was last.
+    format: JournalFormat,
     buffer: Vec<u8>,
     unread: Range<usize>,
     limit: Option<Position>,
@@ -68,6 +70,7 @@ impl Scanner {
             log_dir,
             at: from,
             file: None,
+            format: JournalFormat::OLDEST,
             buffer: Vec::new(),
             unread: 0..0,
             limit: None,
@@ -137,6 +140,11 @@ impl Scanner {
         self.frame().get(frame::FRAME_HEADER_BYTES..).unwrap_or_default()
     }
 
+    /// The format that it stands in.
+    pub(crate) fn format(&self) -> JournalFormat {
+        self.format
+    }
+
     /// Where it begins.
     pub(crate) fn begins(&self) -> Position {
         self.current.as_ref().map_or(self.at, |current| current.at)
@@ -165,7 +173,7 @@ impl Scanner {
     /// Decodes the current record.
     pub(crate) fn record(&self) -> Result<Option<Record>, JournalError> {
         let Some(current) = &self.current else { return Ok(None) };
-        match frame::record(&current.header, self.frame()) {
+        match frame::record(&current.header, self.frame(), self.format) {
             Ok(record) => Ok(Some(record)),
             Err(DecodeFailure::Unknown(name)) => Err(JournalError::UnknownEvent { name, record: current.header.global }),
             Err(DecodeFailure::Malformed(detail)) => Err(self.damage_here(format!("its event does not decode: {detail}"))),
@@ -246,6 +254,11 @@ impl Scanner {
         if header.segment != self.at.segment {
             return Err(self.damage(format!("the file holds segment {}", header.segment)));
         }
+        if header.format < self.format {
+            let (JournalFormat(format), JournalFormat(before)) = (header.format, self.format);
+            return Err(self.damage(format!("the segment has format {format}, behind one of format {before}")));
+        }
+        self.format = header.format;
         if self.at.offset > SEGMENT_HEADER_BYTES as u64 {
             return Ok(());
         }

@@ -31,6 +31,7 @@ impl Position {
 /// A segment's header.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct SegmentHeader {
+    pub(crate) format: JournalFormat,
     pub(crate) segment: u64,
     pub(crate) first_global: u64,
     pub(crate) commit: u64,
@@ -49,7 +50,7 @@ pub(crate) enum HeaderProblem {
 impl SegmentHeader {
     pub(crate) fn encode(&self) -> Result<[u8; SEGMENT_HEADER_BYTES], CodecError> {
         let mut bytes = [0; SEGMENT_HEADER_BYTES];
-        codec::encode_into((MAGIC, JournalFormat::CURRENT.0), &mut bytes[..12])?;
+        codec::encode_into((MAGIC, self.format.0), &mut bytes[..12])?;
         let prelude = crc32c::crc32c(&bytes[..12]);
         codec::encode_into((prelude, self.segment, self.first_global, self.commit, self.prev), &mut bytes[12..72])?;
         let crc = crc32c::crc32c(&bytes[..72]);
@@ -63,8 +64,12 @@ impl SegmentHeader {
         if magic != MAGIC || crc != crc32c::crc32c(&prelude[..12]) {
             return Err(HeaderProblem::Bad(BAD_HEADER));
         }
-        if format > JournalFormat::CURRENT.0 {
-            return Err(HeaderProblem::Newer(format));
+        let format = JournalFormat(format);
+        if format > JournalFormat::CURRENT {
+            return Err(HeaderProblem::Newer(format.0));
+        }
+        if format < JournalFormat::OLDEST {
+            return Err(HeaderProblem::Bad("the segment's header has a format that there never was"));
         }
         let bytes = bytes.get(..SEGMENT_HEADER_BYTES).ok_or(HeaderProblem::Bad("the segment's header is cut short"))?;
         let (segment, first_global, commit, prev, crc): (u64, u64, u64, RecordHash, u32) =
@@ -72,7 +77,7 @@ impl SegmentHeader {
         if crc != crc32c::crc32c(&bytes[..72]) {
             return Err(HeaderProblem::Bad(BAD_HEADER));
         }
-        Ok(Self { segment, first_global, commit, prev })
+        Ok(Self { format, segment, first_global, commit, prev })
     }
 }
 
@@ -118,14 +123,33 @@ pub(crate) fn holds_records(log_dir: &Path) -> bool {
 /// Refuses a journal that a newer windlass wrote, before anything in it is touched.
 pub(crate) fn refuse_newer(log_dir: &Path) -> Result<(), JournalError> {
     for segment in list(log_dir)? {
-        let path = path(log_dir, segment);
-        let mut prelude = Vec::with_capacity(PRELUDE_BYTES);
-        std::fs::File::open(&path)
-            .and_then(|file| io::Read::read_to_end(&mut io::Read::take(file, PRELUDE_BYTES as u64), &mut prelude))
-            .map_err(|e| JournalError::io("reading", &path, e))?;
-        if let Err(HeaderProblem::Newer(found)) = SegmentHeader::decode(&prelude) {
+        if let Err(HeaderProblem::Newer(found)) = header(log_dir, segment)? {
             return Err(JournalError::NewerFormat { found, known: JournalFormat::CURRENT.0 });
         }
     }
     Ok(())
+}
+
+/// The first record from which on all stand in today's format; `next` is the one that will be appended next.
+pub(crate) fn todays_from(log_dir: &Path, next: u64) -> Result<u64, JournalError> {
+    let todays = |segment| Ok(header(log_dir, segment)?.ok().filter(|header| header.format == JournalFormat::CURRENT));
+    // Formats never go back: if the first one is today's, all are, and the others need not be opened.
+    if JournalFormat::OLDEST == JournalFormat::CURRENT || todays(1)?.is_some() {
+        return Ok(1);
+    }
+    let mut from = next;
+    for segment in list(log_dir)?.into_iter().rev() {
+        let Some(header) = todays(segment)? else { break };
+        from = header.first_global;
+    }
+    Ok(from)
+}
+
+fn header(log_dir: &Path, segment: u64) -> Result<Result<SegmentHeader, HeaderProblem>, JournalError> {
+    let path = path(log_dir, segment);
+    let mut bytes = Vec::with_capacity(SEGMENT_HEADER_BYTES);
+    std::fs::File::open(&path)
+        .and_then(|file| io::Read::read_to_end(&mut io::Read::take(file, SEGMENT_HEADER_BYTES as u64), &mut bytes))
+        .map_err(|e| JournalError::io("reading", &path, e))?;
+    Ok(SegmentHeader::decode(&bytes))
 }

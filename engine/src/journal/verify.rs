@@ -77,14 +77,15 @@ fn check_next(scan: &mut Scanner, heads: &mut Heads) -> Result<bool, JournalErro
         return Ok(false);
     }
     if let Some(header) = scan.header() {
-        heads.absorb(header, scan.begins()).map_err(|detail| scan.damage_here(detail))?;
         let ends = scan.record()?.is_some_and(|record| record.event.ends_run());
         if ends != header.ends_run {
             return Err(scan.damage_here("its header and its event do not agree on whether the run ended".to_owned()));
         }
-        if header.seq == 0 || heads.get(header.run).is_some_and(|head| head.first_seq != 1) {
+        if header.seq != 1 && heads.get(header.run).is_none() {
             return Err(scan.damage_here(format!("run {} begins with event {}", header.run, header.seq)));
         }
+        // Last: a repair goes on from these heads, so they know of no record that is not good.
+        heads.absorb(header, scan.begins()).map_err(|detail| scan.damage_here(detail))?;
     }
     Ok(true)
 }

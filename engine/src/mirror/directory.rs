@@ -67,15 +67,21 @@ impl MirrorTarget for Directory {
     fn open(&mut self, required: bool) -> BoxFuture<'_, Result<Held, MirrorError>> {
         // The lock goes back before it is taken again.
         self.open = None;
-        let about = About { journal: self.journal.clone(), required };
-        let (root, media, clock) = (self.root.clone(), self.media.clone(), self.clock.clone());
+        let (root, journal, media, clock) = (self.root.clone(), self.journal.clone(), self.media.clone(), self.clock.clone());
         async move {
-            let opened = tokio::task::spawn_blocking(move || open(&root, &about, &media, clock.as_ref()));
+            let opened = tokio::task::spawn_blocking(move || open(&root, journal, required, (&media, clock.as_ref())));
             let (open, held) = opened.await.map_err(MirrorError::trouble)??;
             self.open = Some(open);
             Ok(held)
         }
         .boxed()
+    }
+
+    fn vouch(&mut self) -> BoxFuture<'_, Result<(), MirrorError>> {
+        let about = About { journal: self.journal.clone(), required: true };
+        let (dir, media) = (self.root.join(&self.journal), self.media.clone());
+        async move { tokio::task::spawn_blocking(move || say(&dir, &about, media.as_ref())).await.map_err(MirrorError::trouble)? }
+            .boxed()
     }
 
     fn put(&mut self, records: Vec<Record>) -> BoxFuture<'_, Result<(), MirrorError>> {
@@ -99,11 +105,16 @@ impl Open {
     }
 }
 
-fn open(root: &Path, about: &About, media: &Arc<dyn Media>, clock: &dyn Clock) -> Result<(Open, Held), MirrorError> {
+fn open(
+    root: &Path,
+    journal: String,
+    required: bool,
+    (media, clock): (&Arc<dyn Media>, &dyn Clock),
+) -> Result<(Open, Held), MirrorError> {
     if !root.is_dir() {
         return Err(MirrorError::trouble("there is no such directory"));
     }
-    let dir = root.join(&about.journal);
+    let dir = root.join(&journal);
     let log_dir = dir.join("log");
     make(&dir, &log_dir, root, media.as_ref())?;
     let lock = WorkerLock::take(&dir, clock.now()).map_err(|error| in_words(&error))?;
@@ -111,7 +122,8 @@ fn open(root: &Path, about: &About, media: &Arc<dyn Media>, clock: &dyn Clock) -
     // The log of a mirror has one writer for ever, so its records need not tell the starts of it apart.
     opened.log.set_incarnation(1);
     let held = read(log_dir, &opened.log)?;
-    say(&dir, about, media.as_ref())?;
+    let vouches = said(&dir.join(ABOUT)).is_some_and(|about| about.required);
+    say(&dir, &About { journal, required: required && vouches }, media.as_ref())?;
     Ok((Open { log: opened.log, _lock: lock }, held))
 }
 

@@ -1,6 +1,6 @@
 //! Brings every record that is durable here to the mirror, in order, for as long as the journal is open.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -101,12 +101,18 @@ impl Follower {
     /// From opening the mirror to the first error, or to the end of the journal.
     async fn session(&mut self) -> Result<(), MirrorError> {
         let held = patiently(&self.board, &self.clock, self.target.open(self.required)).await?;
-        self.verify(&held).await?;
+        let ended = self.verify(&held).await?;
+        let held = self.without(ended, held).await?;
         self.board.attached(&held);
         self.rewind();
+        let mut must_vouch = self.required;
         loop {
             let records = self.read().await?;
             let read_to = self.tail.as_ref().map_or(0, LogTail::read_to);
+            if records.is_empty() && std::mem::take(&mut must_vouch) {
+                patiently(&self.board, &self.clock, self.target.vouch()).await?;
+                continue;
+            }
             if records.is_empty() {
                 if self.durable.changed().await.is_err() && self.at_end() {
                     return Ok(());
@@ -123,30 +129,52 @@ impl Follower {
         }
     }
 
-    /// Refuses a mirror that has what this journal does not have.
-    async fn verify(&mut self, held: &Held) -> Result<(), MirrorError> {
+    /// Lets the mirror let go of runs that have ended.
+    async fn without(&mut self, mut ended: BTreeSet<RunId>, mut held: Held) -> Result<Held, MirrorError> {
+        ended.retain(|run| !held.let_go.contains(run));
+        if !ended.is_empty() {
+            held.let_go.extend(patiently(&self.board, &self.clock, self.target.let_go(ended)).await?);
+            held.runs.retain(|run, _| !held.let_go.contains(run));
+        }
+        Ok(held)
+    }
+
+    /// Refuses a mirror that has what this journal does not have, and says which of the runs that it wants have ended here.
+    async fn verify(&mut self, held: &Held) -> Result<BTreeSet<RunId>, MirrorError> {
         // A share that is not mounted is an empty folder.
         let had = self.board.runs();
         if had > 0 && held.runs.is_empty() && held.let_go.is_empty() {
-            return Err(MirrorError::refused(format!("it is empty, though it had something of {had} runs: is it mounted?")));
+            return Err(MirrorError::refused(format!(
+                "it is empty, though it had something of {had} runs: is it mounted? was it deleted?"
+            )));
         }
         self.rewind();
-        let mut ours = Held::default();
+        let (mut ours, mut open, mut ended) = (Held::default(), BTreeSet::new(), BTreeSet::new());
         loop {
             let records = self.read().await?;
             if records.is_empty() {
                 break;
             }
-            for record in records.iter().filter(|record| record.seq <= held.last_seq(record.run)) {
-                ours.absorb(record).map_err(MirrorError::refused)?;
-                let run = record.run;
-                if record.seq == held.last_seq(run) && ours.runs.get(&run) != held.runs.get(&run) {
-                    return Err(MirrorError::refused(format!("it has another history of run {run} than this journal")));
+            for record in &records {
+                open.insert(record.run);
+                if record.event.ends_run() {
+                    ended.insert(record.run);
+                }
+                // Only a look, so that it is known which runs are not wanted.
+                self.wants(record);
+                if record.seq <= held.last_seq(record.run) {
+                    ours.absorb(record).map_err(MirrorError::refused)?;
+                    same_so_far(record, &ours, held)?;
                 }
             }
         }
+        open.retain(|run| !ended.contains(run));
+        if let Some(run) = open.intersection(&held.let_go).next() {
+            return Err(MirrorError::refused(format!("it knows that run {run} has ended, and this journal does not")));
+        }
+        ended.retain(|run| !self.unwanted.contains(run));
         let ahead = held.runs.iter().find(|(run, there)| ours.last_seq(**run) < there.last_seq);
-        ahead.map_or(Ok(()), |(run, there)| {
+        ahead.map_or(Ok(ended), |(run, there)| {
             let (last, have) = (there.last_seq, ours.last_seq(*run));
             Err(MirrorError::refused(format!(
                 "it has {last} events of run {run}, this journal has {have}: adopt them from it first"
@@ -183,16 +211,29 @@ impl Follower {
     /// Those that the mirror wants and does not have.
     fn lacking(&mut self, records: Vec<Record>, held: &Held) -> Vec<Record> {
         let mut lacking = records;
-        lacking.retain(|record| {
-            if let (Event::RunStarted { cluster: Some(bound), .. }, Selection::OfCluster(ours)) = (&record.event, &self.selection)
-                && bound != ours
-            {
-                self.unwanted.insert(record.run);
-            }
-            !self.unwanted.contains(&record.run) && !held.let_go.contains(&record.run) && record.seq > held.last_seq(record.run)
-        });
+        lacking
+            .retain(|record| self.wants(record) && !held.let_go.contains(&record.run) && record.seq > held.last_seq(record.run));
         lacking
     }
+
+    /// Whether a record is of the mirror's concern; a run says at its start which cluster it is bound to.
+    fn wants(&mut self, record: &Record) -> bool {
+        if let (Event::RunStarted { cluster: Some(bound), .. }, Selection::OfCluster(ours)) = (&record.event, &self.selection)
+            && bound != ours
+        {
+            self.unwanted.insert(record.run);
+        }
+        !self.unwanted.contains(&record.run)
+    }
+}
+
+/// Refuses a mirror whose history of a run is not this journal's, at the last event that it has.
+fn same_so_far(record: &Record, ours: &Held, held: &Held) -> Result<(), MirrorError> {
+    let run = record.run;
+    if record.seq == held.last_seq(run) && ours.runs.get(&run) != held.runs.get(&run) {
+        return Err(MirrorError::refused(format!("it has another history of run {run} than this journal")));
+    }
+    Ok(())
 }
 
 /// Waits for a place, and says so when it takes long.

@@ -1,6 +1,8 @@
 //! Histories outside of their journal.
 
 #[cfg(test)]
+mod formats;
+#[cfg(test)]
 mod import;
 #[cfg(test)]
 mod redaction;

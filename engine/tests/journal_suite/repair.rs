@@ -8,6 +8,7 @@ use windlass_engine::journal::{
 };
 use windlass_engine::{Event, Record, Timestamp};
 
+use crate::forged::seal;
 use crate::support::{
     copy, ending, event, files, fill, flip, history, open, open_on_store, run, segments, small_segments, try_open,
 };
@@ -132,7 +133,7 @@ fn told(loss: &Loss) -> String {
 }
 
 /// Seen to fail with the accounting always, and never, believed; with a whole record in the wrong place taken for an accident;
-/// and with runs that ended before the damage paused too.
+/// with runs that ended before the damage paused too; and with the damaged record itself counted to what its run keeps.
 #[test]
 fn runs_that_can_not_have_lost_anything_go_on_and_all_others_wait() {
     let origin = tempfile::tempdir().unwrap();
@@ -155,6 +156,7 @@ fn runs_that_can_not_have_lost_anything_go_on_and_all_others_wait() {
         fs::write(&file, bytes).unwrap();
         let (loss, repaired) = repair(dir.path());
         assert_eq!(told(&loss), expect, "{what}");
+        assert_eq!(verify(dir.path()).unwrap().damage, None, "{what}");
         assert_eq!(repaired.paused, paused.iter().map(|number| run(*number)).collect::<Vec<_>>(), "{what}");
         let mut journal = open(dir.path());
         for number in 1..=5 {
@@ -171,6 +173,11 @@ fn runs_that_can_not_have_lost_anything_go_on_and_all_others_wait() {
         bytes.truncate(bytes.len() - 5);
     });
     check("a record taken out", all, &[3, 1, 2], &|bytes| drop(bytes.drain(begins(8)..begins(9))));
+    check("a record that is whole and no event", all, &[3, 1, 2], &|bytes| {
+        let frame = &mut bytes[begins(8)..begins(9)];
+        frame[97] = b'?';
+        seal(frame);
+    });
 }
 
 #[test]

@@ -11,7 +11,7 @@ use windlass_engine::NewEvent;
 use windlass_engine::journal::{FileSystem, JournalReader, Media, MediaFile};
 use windlass_engine::mirror::{Directory, MirrorCopy, MirrorError, MirrorTarget as _, adoptable, read_directory};
 
-use crate::rig::{Dice, Rig, by_run, event, run, seeds, until_held};
+use crate::rig::{Dice, Rig, by_run, event, run, seeds, until, until_held};
 
 /// A file system that knows what a power cut would leave, and whose syncs fail at will.
 #[derive(Clone, Default)]
@@ -153,6 +153,8 @@ async fn a_mirror_is_a_journal_that_can_be_read_and_says_what_it_is() {
     let watch = follower.watch();
     let following = tokio::spawn(follower.run());
     until_held(&watch, 4).await;
+    let vouches = || read_directory(&rig.path("share")).unwrap()[0].required;
+    until("it vouches", vouches).await;
     let other = directory(&rig, &disk).open(false).await.unwrap_err();
     assert!(other.to_string().contains("another windlass writes to it"), "{other}");
     stop(following).await;
@@ -163,6 +165,23 @@ async fn a_mirror_is_a_journal_that_can_be_read_and_says_what_it_is() {
     assert_eq!((copy.open[&run(1)].len(), copy.ended.contains(&run(2))), (2, true));
     for (path, mode) in [("share/j1", 0o700), ("share/j1/mirror.json", 0o600), ("share/j1/log/00000001.seg", 0o600)] {
         assert_eq!(fs::metadata(rig.path(path)).unwrap().permissions().mode() & 0o777, mode, "{path}");
+    }
+}
+
+/// Seen to fail with a required directory vouching when it is opened.
+#[tokio::test(start_paused = true)]
+async fn a_directory_vouches_from_when_it_is_told_until_it_is_opened_without_being_required() {
+    let (rig, disk) = (Rig::new(), Disk::default());
+    let mut share = directory(&rig, &disk);
+    let vouches = || read_directory(&rig.path("share")).unwrap()[0].required;
+    for (required, told, expect) in
+        [(true, false, false), (true, true, true), (true, false, true), (false, false, false), (true, false, false)]
+    {
+        share.open(required).await.unwrap();
+        if told {
+            share.vouch().await.unwrap();
+        }
+        assert_eq!(vouches(), expect, "{required} {told}");
     }
 }
 

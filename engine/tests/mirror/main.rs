@@ -10,6 +10,7 @@
 mod support;
 
 mod barrier;
+mod chunks;
 mod directory;
 mod follower;
 mod rig;

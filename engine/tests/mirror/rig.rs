@@ -1,6 +1,6 @@
 //! A journal on disk, a mirror in memory that fails as it is told, and a generator of histories.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -35,6 +35,8 @@ pub(crate) struct Shelf(Arc<Inner>);
 struct Inner {
     records: Mutex<Vec<Record>>,
     required: Mutex<Option<bool>>,
+    /// Runs that it let go; only if it has little room.
+    gone: Mutex<Option<BTreeSet<RunId>>>,
     faults: Mutex<VecDeque<Fault>>,
     calls: Mutex<u64>,
     go: Notify,
@@ -52,6 +54,16 @@ impl Shelf {
 
     pub(crate) fn records(&self) -> Vec<Record> {
         self.0.records.lock().unwrap().clone()
+    }
+
+    /// With little room: it lets ended runs go, and let these go before.
+    pub(crate) fn thrifty(self, gone: &[RunId]) -> Self {
+        *self.0.gone.lock().unwrap() = Some(gone.iter().copied().collect());
+        self
+    }
+
+    pub(crate) fn gone(&self) -> Vec<RunId> {
+        self.0.gone.lock().unwrap().iter().flatten().copied().collect()
     }
 
     pub(crate) fn holding(self, records: &[Record]) -> Self {
@@ -96,10 +108,31 @@ impl MirrorTarget for Shelf {
             if self.fault().await == Fault::Before {
                 return Err(MirrorError::trouble("not reachable"));
             }
-            *self.0.required.lock().unwrap() = Some(required);
+            let vouches = *self.0.required.lock().unwrap() == Some(true);
+            *self.0.required.lock().unwrap() = Some(required && vouches);
             let mut held = Held::default();
             self.records().iter().try_for_each(|record| held.absorb(record)).map_err(MirrorError::refused)?;
+            held.let_go.extend(self.gone());
             Ok(held)
+        }
+        .boxed()
+    }
+
+    fn let_go(&mut self, ended: BTreeSet<RunId>) -> BoxFuture<'_, Result<BTreeSet<RunId>, MirrorError>> {
+        async move {
+            let mut gone = self.0.gone.lock().unwrap();
+            let Some(gone) = gone.as_mut() else { return Ok(BTreeSet::new()) };
+            gone.extend(&ended);
+            self.0.records.lock().unwrap().retain(|record| !ended.contains(&record.run));
+            Ok(ended)
+        }
+        .boxed()
+    }
+
+    fn vouch(&mut self) -> BoxFuture<'_, Result<(), MirrorError>> {
+        async move {
+            *self.0.required.lock().unwrap() = Some(true);
+            Ok(())
         }
         .boxed()
     }
@@ -233,6 +266,16 @@ pub(crate) async fn until_held(watch: &MirrorWatch, global: u64) {
         }
     });
     waited.await.unwrap_or_else(|_| panic!("{:?}", watch.state()));
+}
+
+/// Waits until something is so.
+pub(crate) async fn until(what: &str, is_so: impl Fn() -> bool) {
+    let waited = tokio::time::timeout(Duration::from_secs(3600), async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
+    waited.await.unwrap_or_else(|_| panic!("{what}"));
 }
 
 /// Waits until a follower ends, which on virtual time is at once or never.

@@ -8,7 +8,8 @@ use crate::journal::segment::SegmentHeader;
 #[test]
 fn a_length_that_lies_never_costs_more_than_the_largest_record() {
     let dir = tempfile::tempdir().unwrap();
-    let header = SegmentHeader { segment: 1, first_global: 1, commit: 1, prev: [0; 32] }.encode().unwrap();
+    let header =
+        SegmentHeader { format: JournalFormat::CURRENT, segment: 1, first_global: 1, commit: 1, prev: [0; 32] }.encode().unwrap();
     for length in [0, 1, 95, 1 << 20, 4 << 20, (4 << 20) + 1, 64 << 20, 1 << 31, u32::MAX] {
         let mut bytes = header.to_vec();
         bytes.extend_from_slice(&length.to_le_bytes());

@@ -15,7 +15,7 @@ use super::frame::{self, Checked};
 use super::heads::Head;
 use super::log::Durable;
 use super::segment::Position;
-use super::{JournalError, OperationalNote, RecoveryNote};
+use super::{JournalError, JournalFormat, OperationalNote, RecoveryNote};
 use crate::event::Record;
 use crate::ids::RunId;
 
@@ -130,7 +130,8 @@ impl Store {
         notes.recv_timeout(self.patience).unwrap_or_default()
     }
 
-    /// Hands over a run's records as far as the store has them; the answer is the next event that it did not give.
+    /// Hands over a run's records as far as the store has them; the answer is the next event that it did not give. All of them
+    /// stand in today's format.
     pub(crate) fn replay(
         &mut self,
         run: RunId,
@@ -208,7 +209,7 @@ impl Shared {
 fn decode(run: RunId, seq: u64, bytes: &[u8]) -> Option<Record> {
     match frame::check(bytes) {
         Checked::Whole(header) if header.run == run && header.seq == seq && header.frame_bytes() == bytes.len() => {
-            frame::record(&header, bytes).ok()
+            frame::record(&header, bytes, JournalFormat::CURRENT).ok()
         }
         Checked::Whole(_) | Checked::Short(_) | Checked::Bad(_) | Checked::Newer { .. } => None,
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use serde_json::{Value, json};
+use windlass_sim::kube_ovn::KubeOvnShape;
 use windlass_sim::{Audit, ClusterShape, Scenario, Sim, SimClock};
 use windlass_tests::{Ending, Stage, windlass};
 
@@ -48,6 +49,10 @@ fn resource_of(path: &str) -> String {
 
 async fn check(workflow: &'static str, input: Value, approvals: &[&str], writes: &[&str]) {
     let shape = ClusterShape::default().with_pools("worker=8,infra=2").expect("a shape");
+    check_on(shape, workflow, input, approvals, writes).await;
+}
+
+async fn check_on(shape: ClusterShape, workflow: &'static str, input: Value, approvals: &[&str], writes: &[&str]) {
     let stage = Stage::new(workflow, shape, Scenario::calm());
     let approvals: Vec<String> = approvals.iter().map(|gate| (*gate).to_owned()).collect();
     stage.start(&input, &approvals, None, None).await.expect("the stage works");
@@ -83,6 +88,18 @@ async fn the_permissions_of_a_cluster_update_are_enough() {
     let input = json!({"wanted": "newest", "pause_days": 14, "terms": terms()});
     let approvals = ["ack-hop-1", "release-pool-infra", "release-pool-worker", "release-pool-workerpool-first"];
     check("cluster-update", input, &approvals, &["patch clusterversions.config.openshift.io"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_permissions_of_an_exchange_of_members_are_enough() {
+    for version in ["1.11.0", "1.13.2"] {
+        let kube_ovn = KubeOvnShape { version: version.to_owned(), ..KubeOvnShape::default() };
+        let shape = ClusterShape { kube_ovn: Some(kube_ovn), ..ClusterShape::default() };
+        let input = json!({"node": "control-plane-2", "with": "worker-0"});
+        let writes =
+            ["create pods/exec", "create pods", "delete pods", "patch deployments.apps", "patch daemonsets.apps", "patch nodes"];
+        check_on(shape, "ovn-central-replace", input, &["kick-control-plane-2"], &writes).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

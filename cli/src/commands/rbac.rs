@@ -106,6 +106,9 @@ const SNAPSHOT: &str = "snapshot";
 const CONNECT: Permission =
     Permission { verb: "get", group: "config.openshift.io", resource: "clusterversions", namespace: None };
 
+/// A cluster that is not OpenShift's is known by its namespace `kube-system`.
+const IDENTIFY: Permission = Permission { verb: "get", group: "", resource: "namespaces", namespace: None };
+
 /// Print the least permissions that a workflow needs, ready for `oc apply`.
 #[derive(clap::Args)]
 pub(crate) struct Args {

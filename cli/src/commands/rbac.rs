@@ -125,7 +125,7 @@ pub(crate) fn run(app: &App, args: &Args) -> Outcome {
         EUS_UPDATE => of_update(&[ResolvePath::NAME, ResolveHop::NAME]),
         CLUSTER_UPDATE => of_update(&[ResolveTarget::NAME]),
         OVN_CENTRAL_ADD | OVN_CENTRAL_REMOVE | OVN_CENTRAL_REPLACE => {
-            needed_for(OVN_CENTRAL.iter().map(|name| name.as_str())).collect()
+            needed_for(OVN_CENTRAL.iter().map(|name| name.as_str())).chain([CONNECT, IDENTIFY]).collect()
         }
         SNAPSHOT => KINDS.iter().flat_map(reads).chain([CONNECT]).collect(),
         other => {

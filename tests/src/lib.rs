@@ -6,6 +6,7 @@ mod cases;
 mod proof;
 pub mod raft;
 mod rig;
+pub mod scene;
 pub mod shim;
 mod stage;
 

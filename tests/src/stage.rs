@@ -16,7 +16,7 @@ use windlass_engine::{
 use windlass_sim::{ClusterShape, Scenario, Sim, SimClock};
 
 /// The cluster's time as the worker's: when it jumps, the worker's machine slept.
-struct SimulatedTime(SimClock);
+pub(crate) struct SimulatedTime(pub(crate) SimClock);
 
 impl Clock for SimulatedTime {
     fn now(&self) -> Timestamp {

@@ -53,6 +53,7 @@ impl Activity for MoveDirectoryAside {
 
     async fn run(self, cx: ActivityContext<Cluster>) -> Result<DirectoryMoved, ActivityError> {
         self.check_marker()?;
+        self.place().check(cx.world(), &self.access).await?;
         // Before a pod is made for it; and once more right before the move.
         self.is_free(&cx).await?;
         let host = Host::new(&cx, self.place(), &self.access);
@@ -99,7 +100,7 @@ impl MoveDirectoryAside {
     }
 
     async fn moved(&self, cx: &ActivityContext<Cluster>, host: &Host<'_>) -> Result<DirectoryMoved, ActivityError> {
-        host.open(cx, self.place()).await?;
+        host.open(self.place()).await?;
         let to = Some(format!("{PARENT}/{}", self.target()));
         match self.judge(&host.names("").await?) {
             Found::Nothing => return Ok(DirectoryMoved { to: None, already: false }),

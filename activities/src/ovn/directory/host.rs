@@ -36,17 +36,10 @@ impl<'a> Host<'a> {
     }
 
     /// Reaches the node and makes sure that it is the one at the address.
-    pub(super) async fn open(&self, cx: &ActivityContext<Cluster>, place: Place<'_>) -> Result<(), ActivityError> {
-        let node: Option<Node> = cx.world().get(None, place.node.as_str()).await?;
-        match (self, &node) {
-            (_, Some(node)) if !node.internal_addresses().any(|address| address == place.address) => {
-                let has: Vec<String> = node.internal_addresses().map(|address| address.to_string()).collect();
-                Err(place.wrong(&format!("the cluster knows it at {}", has.join(", "))))
-            }
-            (Self::Pod(_), None) => Err(place.wrong("the cluster has no such node")),
-            (Self::Pod(pod), Some(_)) => pod.open().await,
-            // A node that has left the cluster may still be reached by its address, which it is asked for.
-            (Self::Ssh(ssh), _) => ssh.open(place).await,
+    pub(super) async fn open(&self, place: Place<'_>) -> Result<(), ActivityError> {
+        match self {
+            Self::Pod(pod) => pod.open().await,
+            Self::Ssh(ssh) => ssh.open(place).await,
         }
     }
 
@@ -103,6 +96,20 @@ impl<'a> Host<'a> {
 }
 
 impl Place<'_> {
+    /// Whether the cluster knows the node by this address.
+    pub(super) async fn check(self, cluster: &Cluster, access: &HostAccess) -> Result<(), ActivityError> {
+        let node: Option<Node> = cluster.get(None, self.node.as_str()).await?;
+        match (access, node) {
+            (_, Some(node)) if !node.internal_addresses().any(|address| address == self.address) => {
+                let has: Vec<String> = node.internal_addresses().map(|address| address.to_string()).collect();
+                Err(self.wrong(&format!("the cluster knows it at {}", has.join(", "))))
+            }
+            (HostAccess::Pod { .. }, None) => Err(self.wrong("the cluster has no such node")),
+            // A node that has left the cluster may still be reached by its address, which it is asked for.
+            (HostAccess::Pod { .. }, Some(_)) | (HostAccess::Ssh { .. }, _) => Ok(()),
+        }
+    }
+
     /// Nothing may be done to a host that is not the one that is meant.
     pub(super) fn wrong(self, why: &str) -> ActivityError {
         let message = format!("node {} is not the host at {}: {why}; nothing was touched; plan again", self.node, self.address);

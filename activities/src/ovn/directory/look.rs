@@ -49,14 +49,15 @@ impl Activity for LookAtDirectory {
 
     async fn run(self, cx: ActivityContext<Cluster>) -> Result<DirectoryFound, ActivityError> {
         let place = Place { node: &self.node, address: self.address };
+        place.check(cx.world(), &self.access).await?;
         let host = Host::new(&cx, place, &self.access);
-        let found = found(&cx, &host, place).await;
+        let found = found(&host, place).await;
         host.close(found).await
     }
 }
 
-async fn found(cx: &ActivityContext<Cluster>, host: &Host<'_>, place: Place<'_>) -> Result<DirectoryFound, ActivityError> {
-    host.open(cx, place).await?;
+async fn found(host: &Host<'_>, place: Place<'_>) -> Result<DirectoryFound, ActivityError> {
+    host.open(place).await?;
     if !host.names("").await?.iter().any(|name| name == NAME_THERE) {
         return Ok(DirectoryFound { stale: Vec::new(), belongs_to: Vec::new() });
     }

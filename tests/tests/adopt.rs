@@ -46,6 +46,8 @@ impl Scene {
     }
 
     async fn at_speed(seed: u64, times: f64, mirror: Mirror) -> Self {
+        // Building it may take minutes, more beside another build: not in the cluster's time, nor on a thread that keeps it.
+        tokio::task::spawn_blocking(windlass).await.expect("the command is built");
         let dir = tempfile::tempdir().expect("a temporary folder");
         let shape = ClusterShape { seed, ..ClusterShape::default() };
         let clock = SimClock::new(chrono::Utc::now(), times);

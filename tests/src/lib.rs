@@ -3,6 +3,7 @@
 mod binary;
 mod bytes;
 mod proof;
+pub mod readers;
 mod rig;
 #[path = "../../engine/tests/support/seeds.rs"]
 mod seeds;

@@ -2,20 +2,22 @@
 
 mod binary;
 mod bytes;
-mod cases;
 mod proof;
 pub mod raft;
+pub mod readers;
 mod rig;
 pub mod scene;
+#[path = "../../engine/tests/support/seeds.rs"]
+mod seeds;
 pub mod shim;
 mod stage;
 
 pub use binary::windlass;
 pub use bytes::{Storm, withstand};
-pub use cases::{seeds, soaking};
 pub use proof::{
     Around, Proof, crash_at_every_append, crash_before_every_effect, fail_every_activity, lose_every_reply, on_paused_time,
     repeat_every_activity,
 };
 pub use rig::{LONGEST, Rig};
+pub use seeds::{Seeds, seeds, soaking};
 pub use stage::{Ending, Stage};

@@ -15,24 +15,13 @@ use windlass_engine::mirror::{Adoptable, adoptable, read_directory};
 use windlass_engine::{Event, Record};
 use windlass_sim::check::{Baseline, requested_targets};
 use windlass_sim::{ClusterShape, Rng, Scenario, Sim, SimClock};
-use windlass_tests::windlass;
+use windlass_tests::{seeds, windlass};
 
 /// Simulated seconds in a second: the three hours of an update pass in some four seconds.
 const SPEED: f64 = 3_000.0;
 
 /// A worker that is not killed takes a few seconds; one that takes this long hangs.
 const LONGEST: Duration = Duration::from_secs(120);
-
-fn setting(name: &str) -> Option<u64> {
-    std::env::var(name).ok().and_then(|text| text.parse().ok())
-}
-
-fn seeds() -> Vec<u64> {
-    match setting("WINDLASS_SEED") {
-        Some(seed) => vec![seed],
-        None => (1..=setting("WINDLASS_SOAK").unwrap_or(1)).collect(),
-    }
-}
 
 /// Where the mirror is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -57,6 +46,8 @@ impl Scene {
     }
 
     async fn at_speed(seed: u64, times: f64, mirror: Mirror) -> Self {
+        // Building it may take minutes, more beside another build: not in the cluster's time, nor on a thread that keeps it.
+        tokio::task::spawn_blocking(windlass).await.expect("the command is built");
         let dir = tempfile::tempdir().expect("a temporary folder");
         let shape = ClusterShape { seed, ..ClusterShape::default() };
         let clock = SimClock::new(chrono::Utc::now(), times);
@@ -163,7 +154,7 @@ fn said(output: &Output) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn from_a_required_mirror_another_laptop_goes_on_at_once_and_no_step_is_done_twice() {
-    for (seed, mirror) in seeds().into_iter().flat_map(|seed| [(seed, Mirror::Share), (seed, Mirror::Cluster)]) {
+    for (seed, mirror) in seeds(1).flat_map(|seed| [(seed, Mirror::Share), (seed, Mirror::Cluster)]) {
         let scene = Scene::new(seed, mirror).await;
         let run = scene.first_laptop(&["--mirror-required"]).await;
         assert!(run.required, "seed {seed}");
@@ -178,7 +169,7 @@ async fn from_a_required_mirror_another_laptop_goes_on_at_once_and_no_step_is_do
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn from_any_other_mirror_a_person_looks_first() {
-    for (seed, mirror) in seeds().into_iter().flat_map(|seed| [(seed, Mirror::Share), (seed, Mirror::Cluster)]) {
+    for (seed, mirror) in seeds(1).flat_map(|seed| [(seed, Mirror::Share), (seed, Mirror::Cluster)]) {
         let scene = Scene::new(seed, mirror).await;
         let run = scene.first_laptop(&[]).await;
         assert!(!run.required, "seed {seed}");

@@ -17,6 +17,9 @@ mod reading;
 #[cfg(test)]
 mod repair;
 #[cfg(test)]
+#[path = "../support/seeds.rs"]
+mod seeds;
+#[cfg(test)]
 mod store;
 #[cfg(test)]
 mod store_damage;

@@ -7,19 +7,12 @@ use std::time::Duration;
 
 use windlass_engine::journal::{Journal, JournalOptions, RecoveryNote, ReplaySource};
 
+use crate::seeds::seeds;
 use crate::store::{EVENTS, origin, survives};
 use crate::support::{assert_history, copy, files, flip, run, small_segments, try_open};
 
-/// How many cases are drawn in every test run; `WINDLASS_SOAK` multiplies them, `WINDLASS_SEED` repeats one.
+/// How many cases are drawn in every test run.
 const CASES: u64 = 40;
-
-fn seeds() -> Vec<u64> {
-    let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
-    match number("WINDLASS_SEED") {
-        Some(seed) => vec![seed],
-        None => (0..CASES * number("WINDLASS_SOAK").unwrap_or(1)).collect(),
-    }
-}
 
 /// Splitmix64: the same numbers for the same seed.
 struct Dice(u64);
@@ -80,7 +73,7 @@ fn whatever_is_done_to_its_files_the_history_is_the_same() {
     let (origin, dir) = (origin(), tempfile::tempdir().unwrap());
     let names: Vec<PathBuf> = files(&origin.path().join("store"));
     let mut told = 0;
-    for seed in seeds() {
+    for seed in seeds(CASES) {
         let dice = &mut Dice(seed);
         copy(origin.path(), dir.path());
         let mut done = format!("seed {seed}");

@@ -3,7 +3,8 @@
 use windlass_engine::mirror::{Chunk, Growth, events, grow};
 use windlass_engine::{Event, NewEvent, Record};
 
-use crate::rig::{Dice, event, run, seeds};
+use crate::rig::{Dice, event, run};
+use crate::seeds::seeds;
 
 /// Small, so that pieces are many.
 const LIMIT: usize = 400;

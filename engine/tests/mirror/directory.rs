@@ -11,7 +11,8 @@ use windlass_engine::NewEvent;
 use windlass_engine::journal::{FileSystem, JournalReader, Media, MediaFile};
 use windlass_engine::mirror::{Directory, MirrorCopy, MirrorError, MirrorTarget as _, adoptable, read_directory};
 
-use crate::rig::{Dice, Rig, by_run, event, run, seeds, until, until_held};
+use crate::rig::{Dice, Rig, by_run, event, run, until, until_held};
+use crate::seeds::seeds;
 
 /// A file system that knows what a power cut would leave, and whose syncs fail at will.
 #[derive(Clone, Default)]

@@ -5,7 +5,8 @@ use std::time::Duration;
 use windlass_engine::mirror::{Follower, MirrorState, Selection};
 use windlass_engine::{Event, NewEvent};
 
-use crate::rig::{Dice, Fault, Rig, Shelf, by_run, ends, event, run, seeds, until, until_held};
+use crate::rig::{Dice, Fault, Rig, Shelf, by_run, ends, event, run, until, until_held};
+use crate::seeds::seeds;
 
 #[tokio::test(start_paused = true)]
 async fn what_was_there_and_what_comes_reaches_the_mirror_in_order() {

@@ -14,3 +14,5 @@ mod chunks;
 mod directory;
 mod follower;
 mod rig;
+#[path = "../support/seeds.rs"]
+mod seeds;

@@ -298,12 +298,3 @@ impl Dice {
         self.0 % limit
     }
 }
-
-/// The seeds of this run of the tests: `WINDLASS_SOAK` makes them more, `WINDLASS_SEED` repeats one.
-pub(crate) fn seeds(cases: u64) -> Vec<u64> {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    match number("WINDLASS_SEED") {
-        Some(seed) => vec![seed],
-        None => (1..=cases * number("WINDLASS_SOAK").unwrap_or(1)).collect(),
-    }
-}

@@ -15,6 +15,9 @@ mod seeds;
 #[cfg(test)]
 mod story;
 #[cfg(test)]
+#[path = "../support/seeds.rs"]
+mod support;
+#[cfg(test)]
 mod upkeep;
 #[cfg(test)]
 mod working;

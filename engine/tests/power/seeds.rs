@@ -1,6 +1,6 @@
 //! Chance that repeats itself: every case is a number, and a failure prints it.
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use crate::support::seeds;
 
 /// A small generator (splitmix64); the cases need spread, not secrecy.
 #[derive(Clone, Debug)]
@@ -30,17 +30,9 @@ impl Chance {
     }
 }
 
-/// Tries seeds one after the other: `count` of them, times `WINDLASS_SOAK`; or the one that `WINDLASS_SEED` names.
+/// Tries seeds one after the other: `count` of them in every run of the tests.
 pub(crate) fn each_seed(count: u64, case: impl Fn(u64)) {
-    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
-    let seeds = match number("WINDLASS_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..count * number("WINDLASS_SOAK").unwrap_or(1),
-    };
-    for seed in seeds {
-        if let Err(failure) = catch_unwind(AssertUnwindSafe(|| case(seed))) {
-            eprintln!("this was seed {seed}; repeat it with WINDLASS_SEED={seed}");
-            resume_unwind(failure);
-        }
+    for seed in seeds(count) {
+        case(seed);
     }
 }

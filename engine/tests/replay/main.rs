@@ -8,4 +8,6 @@ mod leads;
 mod live;
 mod mismatches;
 mod property;
+#[path = "../support/seeds.rs"]
+mod seeds;
 mod support;

@@ -15,6 +15,7 @@ use windlass_engine::{
     WorkflowContext, WorkflowError, WorkflowResult, replay_with,
 };
 
+use crate::seeds::seeds;
 use crate::support::{Say, say};
 
 /// Programs for each seed.
@@ -318,16 +319,8 @@ fn a_patch_leaves_old_histories_alone(program: &Node, choices: Vec<u16>) -> Resu
     Ok(())
 }
 
-fn seeds() -> Vec<u64> {
-    let setting = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    match setting("WINDLASS_SEED") {
-        Some(seed) => vec![seed],
-        None => (1..=SEEDS * setting("WINDLASS_SOAK").unwrap_or(1)).collect(),
-    }
-}
-
 fn hold_for_random_programs(property: fn(&Node, Vec<u16>) -> Result<(), TestCaseError>) {
-    for seed in seeds() {
+    for seed in seeds(SEEDS) {
         let config = ProptestConfig {
             cases: CASES,
             rng_seed: RngSeed::Fixed(seed),

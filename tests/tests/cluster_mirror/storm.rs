@@ -9,6 +9,7 @@ use windlass_engine::mirror::{Follower, MirrorState, Selection};
 use windlass_engine::{Clock, RunId, Timestamp, TokioClock};
 use windlass_sim::faults::{ApiFault, Effect, Match, When};
 use windlass_sim::{FaultScript, Rng};
+use windlass_tests::seeds;
 
 use crate::rig::{Scene, new, run};
 
@@ -16,12 +17,7 @@ use crate::rig::{Scene, new, run};
 /// chunks that do not count left in the way.
 #[tokio::test(start_paused = true)]
 async fn conflicts_and_lost_answers_neither_double_nor_lose_a_record() {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let seeds = match number("WINDLASS_SEED") {
-        Some(seed) => vec![seed],
-        None => (1..=4 * number("WINDLASS_SOAK").unwrap_or(1)).collect(),
-    };
-    for seed in seeds {
+    for seed in seeds(4) {
         storm(seed).await;
     }
 }

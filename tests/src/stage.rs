@@ -13,6 +13,7 @@ use windlass_engine::journal::{Journal, MemoryJournal};
 use windlass_engine::{
     AttemptHook, Clock, Event, Json, OpenRun, Record, Registry, RunId, Timestamp, Until, Worker, WorkerError, WorkerOptions,
 };
+use windlass_sim::kube_ovn::Backend;
 use windlass_sim::{ClusterShape, Scenario, Sim, SimClock};
 
 /// The cluster's time as the worker's: when it jumps, the worker's machine slept.
@@ -28,7 +29,7 @@ impl Clock for SimulatedTime {
     }
 }
 
-/// A run's surroundings. Must be made on a paused current-thread runtime.
+/// A run's surroundings. Must be made on a paused current-thread runtime, unless the databases are real: those take real time.
 pub struct Stage {
     /// The cluster; it lives through every crash of the worker.
     pub sim: Sim,
@@ -64,6 +65,18 @@ impl Stage {
     /// As [`Stage::new`], at another time.
     pub fn beginning_at(epoch: DateTime<Utc>, workflow: &'static str, shape: ClusterShape, scenario: Scenario) -> Self {
         let sim = Sim::start(shape, scenario, SimClock::new(epoch, 1.0)).expect("the shape can be built");
+        Self::around(sim, workflow)
+    }
+
+    /// As [`Stage::new`], with OVN's databases run by this backend, on a clock that runs at this speed.
+    pub fn on_backend(workflow: &'static str, shape: ClusterShape, speed: f64, backend: Arc<dyn Backend>) -> Self {
+        let clock = SimClock::new(epoch(), speed);
+        let sim = Sim::start_with(shape, Scenario::default(), clock, backend).expect("the shape can be built");
+        Self::around(sim, workflow)
+    }
+
+    fn around(sim: Sim, workflow: &'static str) -> Self {
+        let epoch = sim.clock().epoch();
         let clock: Arc<dyn Clock> = Arc::new(SimulatedTime(sim.clock().clone()));
         let run = RunId::new(Timestamp::from(epoch), [7; 10]);
         let files = tempfile::tempdir().expect("a folder can be made");

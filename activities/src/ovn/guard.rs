@@ -129,10 +129,10 @@ fn tolerates(raft: &Raft, act: Act, trouble: &Trouble) -> bool {
         // A server without a vote has nothing to lose, and what restarts may be broken itself; one that founded another cluster, or
         // is coming in, has to be seen to first.
         Act::RestartOne { .. } | Act::RestartAll => {
-            let itself = |server: &&Server| matches!(act, Act::RestartOne { address } if address == server.address);
-            let spared = raft.servers.iter().filter(|server| !server.votes || itself(server));
-            let spared: Vec<IpAddr> = spared.map(|server| server.address).collect();
-            matches!(trouble.kind, TroubleKind::Amiss | TroubleKind::Disagree) && trouble.is_only_about(&spared)
+            let itself = |at: IpAddr| matches!(act, Act::RestartOne { address } if address == at);
+            let voter = |at: IpAddr| raft.voters().any(|server| server.address == at);
+            let spared = !trouble.concerns.is_empty() && trouble.concerns.iter().all(|at| itself(*at) || !voter(*at));
+            spared && matches!(trouble.kind, TroubleKind::Amiss | TroubleKind::Disagree)
         }
     }
 }

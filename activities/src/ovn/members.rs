@@ -153,7 +153,7 @@ fn judge(wait: &AwaitMembers, raft: &Raft) -> Verdict {
     if !more.is_empty() {
         why.push(format!("still a member, or again: {}", names(more)));
     }
-    // What troubles a server that is no member and shall be none is no concern of the others; nor does its pod, which restarts.
+    // What troubles a server that is no member and shall be none is no concern of the others; nor is its pod, which restarts.
     let elsewhere = |trouble: &Trouble| !trouble.concerns.is_empty() && !trouble.concerns.iter().any(|at| members.contains(at));
     let tolerated = |trouble: &&Trouble| trouble.kind != TroubleKind::Changing && elsewhere(trouble);
     why.extend(raft.troubles.iter().filter(|trouble| !tolerated(trouble)).map(ToString::to_string));

@@ -97,22 +97,17 @@ impl CentralReport {
         absent.map(|raft| raft.database).collect()
     }
 
-    /// One server leaves, and afterwards those that stay are restarted.
+    /// One server leaves; then those that stay are restarted, which the same guard would let pass: it lets nobody go while another is
+    /// not well.
     fn leaves(&mut self, raft: &Raft, server: &Server) {
-        let (database, address) = (raft.database, server.address);
-        let kick = guard::allow(raft, Act::Kick { address });
-        let restart = kick.is_ok().then(|| guard::allow(&without(raft, address), Act::RestartAll));
-        self.blockers.extend(kick.err().map(|refusal| refusal.to_string()));
-        match restart {
-            Some(Err(refusal)) => self.blockers.push(format!("after {address} is out: {refusal}")),
-            Some(Ok(evidence)) if evidence.stops_writes => {
-                let left = raft.voters().count() - 1;
-                self.warnings.push(format!(
-                    "{left} of the members of the {database} database are left: while each of them restarts, nothing can be written to \\
-                     it, for 10 to 60 s each; existing traffic goes on"
-                ));
-            }
-            Some(Ok(_)) | None => {}
+        let (database, address, left) = (raft.database, server.address, raft.voters().count().saturating_sub(1));
+        if let Err(refusal) = guard::allow(raft, Act::Kick { address }) {
+            self.blockers.push(refusal.to_string());
+        } else if left <= 2 {
+            self.warnings.push(format!(
+                "{left} of the members of the {database} database are left: while each of them restarts, nothing can be written to it, \
+                 for 10 to 60 s each; existing traffic goes on"
+            ));
         }
         match &server.standing {
             Standing::Leader => self.warnings.push(format!(
@@ -127,7 +122,7 @@ impl CentralReport {
             )),
             Standing::Follower | Standing::Candidate | Standing::Joining | Standing::Leaving | Standing::Left => {}
         }
-        if raft.voters().count() == 2 {
+        if left == 1 {
             self.warnings.push(format!(
                 "one member is left of the {database} database: nothing of it survives the loss of that one's disk"
             ));
@@ -219,18 +214,6 @@ impl CentralReport {
             self.warnings.push(format!("{after} members, an even number, survive no more losses than {}", after - 1));
         }
     }
-}
-
-/// The raft as it will be without a server; who leads then is of no matter, only that somebody can.
-fn without(raft: &Raft, address: IpAddr) -> Raft {
-    let mut after = raft.clone();
-    after.servers.retain(|server| server.address != address);
-    after.troubles.retain(|trouble| !trouble.is_only_about(&[address]));
-    if after.leader == Some(address) {
-        let next = after.voters().next().map(|server| server.address);
-        after.leader = next;
-    }
-    after
 }
 
 fn voter(raft: &Raft, address: IpAddr) -> Option<&Server> {

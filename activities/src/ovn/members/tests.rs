@@ -1,4 +1,5 @@
 use super::super::fixtures::{CLUSTER, Is, address, answers, raft};
+use super::super::raft::Said;
 use super::*;
 
 fn wait(members: u8) -> AwaitMembers {
@@ -48,6 +49,10 @@ fn members_agree_or_it_is_said_why_not() {
     two.push(answers(&[Silent, Silent, Is::Foreign]).remove(2));
     let known = Raft::of_cluster(Database::Northbound, Some(CLUSTER), &two);
     assert!(matches!(judge(&wait(2), &known), Verdict::Met(_)), "{:?}", known.troubles);
+    // The pod of a server that was taken out runs on for a while.
+    two[2].said = Said::NotServed;
+    let known = Raft::of_cluster(Database::Northbound, Some(CLUSTER), &two);
+    assert!(!known.troubles.is_empty() && matches!(judge(&wait(2), &known), Verdict::Met(_)), "{:?}", known.troubles);
 }
 
 /// Seen to fail with one look enough, and with the time without a leader counted from the first look.

@@ -33,7 +33,7 @@ fn a_whole_raft_has_no_troubles() {
     assert_eq!((third.id, third.behind, third.pod.clone()), (Some(id(3)), Some(0), Some(pod(3))));
 }
 
-/// Each of these would be passed over if its check were left out: seen to fail with each of the checks left out, one at a time.
+/// Seen to fail with each of the checks left out, one at a time.
 #[test]
 fn everything_that_is_not_as_it_should_be_is_told() {
     let check = |change: &dyn Fn(&mut Vec<Answer>), expect: &[&str]| {
@@ -138,7 +138,7 @@ fn a_server_that_is_coming_in_or_going_out_is_a_change() {
     assert_eq!((raft.voters().count(), raft.at(address(4)).unwrap().votes), (3, false));
 }
 
-/// Seen to fail with the first cluster id taken, and with a claim to lead taken for a majority behind it.
+/// Seen to fail with any id that is told taken, and with foreign servers not named.
 #[test]
 fn another_cluster_is_told_from_the_right_one() {
     let of = |states: &[Is], known: Option<Uuid>| Raft::of_cluster(Database::Northbound, known, &answers(states));
@@ -154,6 +154,7 @@ fn another_cluster_is_told_from_the_right_one() {
     assert_eq!(of(&[Is::Foreign, Is::Foreign], None).cluster, Some(OTHER));
 }
 
+/// Seen to fail with the claim alone enough.
 #[test]
 fn who_leads_has_a_majority_behind_it() {
     let leader = |states: &[Is]| super::super::fixtures::raft(states).leader;

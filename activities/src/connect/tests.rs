@@ -1,5 +1,6 @@
 use super::*;
 use crate::testing::{Fault, Server, clock};
+use crate::views::Namespace;
 
 const KUBECONFIG: &str = "
 apiVersion: v1
@@ -79,7 +80,7 @@ async fn each_refusal_says_what_is_missing() {
     };
     check(
         Server::default(),
-        "memory:// is not an OpenShift cluster: it has no ClusterVersion; choose another context with --context",
+        "memory:// tells no id of its cluster: it has no namespace kube-system; choose another context with --context",
     )
     .await;
     check(failing(Fault::Code(401)), "the login at memory:// has ended; run `oc login memory://`, then retry").await;
@@ -94,4 +95,18 @@ async fn each_refusal_says_what_is_missing() {
          then retry",
     )
     .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cluster_without_a_version_is_known_by_its_oldest_namespace() {
+    let server = Server::default();
+    let mut namespace = Namespace::default();
+    (namespace.metadata.name, namespace.metadata.uid) = (Some("kube-system".to_owned()), Some("f0e1".to_owned()));
+    server.put(&namespace);
+    let cluster = Cluster::from_client(server.client(), Settings::simulated(clock())).await.unwrap();
+    assert_eq!(cluster.id().as_str(), "f0e1");
+    assert_eq!(
+        cluster.check_openshift().unwrap_err().to_string(),
+        "memory:// is not an OpenShift cluster: it has no ClusterVersion; choose another context with --context"
+    );
 }

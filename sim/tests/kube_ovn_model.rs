@@ -42,3 +42,22 @@ async fn a_kicked_follower_is_gone_everywhere_and_stays_out() {
     assert!(matches!(central(&sim).health(NODES[2]), Some(Health::Unready(_))));
     assert_eq!(central(&sim).accepted_kicks().len(), 1);
 }
+
+/// Seen to fail with followers that judge their leader before it was heard.
+#[tokio::test(start_paused = true)]
+async fn nothing_happens_where_nothing_goes_wrong() {
+    let sim = plain();
+    settle(&sim, 1).await;
+    let leads = |status: &str| -> Vec<String> {
+        status
+            .lines()
+            .filter(|line| ["Term: ", "Role: ", "Log: "].iter().any(|key| line.starts_with(key)))
+            .map(str::to_owned)
+            .collect()
+    };
+    let before = status(&sim, NODES[0], Northbound).await;
+    settle(&sim, 6 * 3600).await;
+    let after = status(&sim, NODES[0], Northbound).await;
+    assert_eq!(leads(&before), leads(&after));
+    assert!(after.contains("Role: leader\n"), "{after}");
+}

@@ -47,7 +47,9 @@ impl Net<'_> {
 /// Lets everybody act once; returns the servers that were taken out.
 pub(super) fn step(servers: &mut Servers, net: &mut Net<'_>) -> Vec<Uuid> {
     let mut gone = vec![];
-    for pod in servers.keys().cloned().collect::<Vec<_>>() {
+    // Who leads is heard first: after a long step, the others would take it for gone.
+    let (first, then): (Vec<_>, Vec<_>) = servers.iter().partition(|(_, server)| server.leading().is_some());
+    for pod in first.into_iter().chain(then).map(|(pod, _)| pod.clone()).collect::<Vec<_>>() {
         let Some(mut server) = servers.remove(&pod) else { continue };
         if net.moves(&pod) && !server.disk.left {
             connect(&pod, &mut server, servers, net);

@@ -22,8 +22,10 @@ use super::reply::Reply;
 use super::request::{Query, Target, header_text};
 use super::service::{ApiService, ConnectionLost};
 use crate::containers::{Containers, Output};
-use crate::store::resources::PODS;
+use crate::store::resources::{NODES, PODS};
 use crate::store::{ApiError, Store};
+use crate::world::json::{node_ready, text};
+use crate::world::nodes::address_of;
 
 const PROTOCOLS: [&str; 2] = ["v5.channel.k8s.io", "v4.channel.k8s.io"];
 
@@ -83,6 +85,11 @@ impl Command {
                 "InternalError",
                 format!("unable to upgrade connection: container not found (\"{container}\")"),
             ));
+        }
+        let node = text(&pod, "/spec/nodeName");
+        if let Some(silent) = store.get(&NODES, None, node).filter(|node| !node_ready(node)) {
+            let dialled = format!("error dialing backend: dial tcp {}:10250: connect: no route to host", address_of(&silent));
+            return Err(ApiError::new(500, "InternalError", dialled));
         }
         let accept_key = derive_accept_key(header_text(&parts.headers, header::SEC_WEBSOCKET_KEY).as_bytes());
         Ok(Self { pod, container, words, protocol, accept_key })

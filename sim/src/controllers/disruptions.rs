@@ -251,7 +251,11 @@ fn begin(cx: &mut Cx<'_>, fault: &WorldFault) {
         | WorldFault::PodStuck { .. }
         | WorldFault::MachineDeleted { .. }
         | WorldFault::RiskChanged { .. }
-        | WorldFault::ClockJump { .. } => mishaps::begin(cx, fault),
+        | WorldFault::ClockJump { .. }
+        | WorldFault::RaftCut { .. }
+        | WorldFault::RaftHangs { .. }
+        | WorldFault::RaftCrashes { .. }
+        | WorldFault::RaftRejoins { .. } => mishaps::begin(cx, fault),
         // These wait until somebody runs into them.
         WorldFault::NodeStuck { .. }
         | WorldFault::NodeRebootsTwice { .. }
@@ -286,6 +290,8 @@ fn end(cx: &mut Cx<'_>, fault: &WorldFault) {
         WorldFault::NodePressure { .. }
         | WorldFault::SigningRequestPending { .. }
         | WorldFault::PodStuck { .. }
+        | WorldFault::RaftCut { .. }
+        | WorldFault::RaftHangs { .. }
         | WorldFault::NodeUncordoned { .. } => {
             mishaps::end(cx, fault);
         }
@@ -301,6 +307,8 @@ fn end(cx: &mut Cx<'_>, fault: &WorldFault) {
         | WorldFault::MachineDeleted { .. }
         | WorldFault::RiskChanged { .. }
         | WorldFault::ClockJump { .. }
+        | WorldFault::RaftCrashes { .. }
+        | WorldFault::RaftRejoins { .. }
         | WorldFault::EtcdSlow { .. } => {}
     }
 }

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::Cx;
 use super::disruptions::{LEGACY, node_name, settle_on};
 use super::hosts::{add_taint, remove_taints};
+use crate::kube_ovn::Database;
 use crate::scenario::{Pressure, WorldFault};
 use crate::store::Preconditions;
 use crate::store::resources::{CERTIFICATESIGNINGREQUESTS, MACHINES, NODES, PODS};
@@ -30,6 +31,10 @@ pub(super) fn begin(cx: &mut Cx<'_>, fault: &WorldFault) {
             cx.shared.republish(|graph| graph.judge_risk(from, to, risk, *applies));
         }
         WorldFault::ClockJump { hours, .. } => cx.store.clock().jump(super::minutes(hours * 60.0).num_milliseconds()),
+        WorldFault::RaftCut { node, .. }
+        | WorldFault::RaftHangs { node, .. }
+        | WorldFault::RaftCrashes { node, .. }
+        | WorldFault::RaftRejoins { node, .. } => disturb(cx, fault, &node_name(node), true),
         // The disruptions themselves begin these.
         WorldFault::DrainBlocked { .. }
         | WorldFault::NodeStuck { .. }
@@ -57,10 +62,28 @@ pub(super) fn end(cx: &Cx<'_>, fault: &WorldFault) {
         approve(cx, &request_name(&node_name(node)));
     } else if let WorldFault::NodeUncordoned { node, .. } = fault {
         uncordon(cx, &node_name(node));
+    } else if let WorldFault::RaftCut { node, .. } | WorldFault::RaftHangs { node, .. } = fault {
+        disturb(cx, fault, &node_name(node), false);
     } else if let WorldFault::PodStuck { node, .. } = fault {
         let prefix = stuck(&node_name(node)).name;
         for ((_, pod), _) in cx.mirror.pods_in(LEGACY).filter(|((_, pod), _)| pod.starts_with(&prefix)) {
             cx.modify(&PODS, Some(LEGACY), pod, |p| p["metadata"]["finalizers"] = json!([]));
+        }
+    }
+}
+
+/// Disturbs what runs in a node's pod of ovn-central, or leaves it alone again.
+fn disturb(cx: &Cx<'_>, fault: &WorldFault, node: &str, on: bool) {
+    let Some(kube_ovn) = &cx.shared.kube_ovn else { return };
+    if matches!(fault, WorldFault::RaftCut { .. }) {
+        kube_ovn.cut(node, on);
+    } else if matches!(fault, WorldFault::RaftHangs { .. }) {
+        kube_ovn.hang(node, on);
+    } else if matches!(fault, WorldFault::RaftRejoins { .. }) {
+        kube_ovn.rejoin(node);
+    } else {
+        for database in Database::BOTH {
+            kube_ovn.crash(node, database);
         }
     }
 }

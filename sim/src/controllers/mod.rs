@@ -65,6 +65,8 @@ struct Cx<'a> {
 struct Shared {
     api: ApiService,
     shape: ClusterShape,
+    /// OVN's databases, on a cluster with Kube-OVN.
+    kube_ovn: Option<KubeOvn>,
     graph: UpdateGraph,
     /// How often the update service changed what it says.
     graph_changes: usize,
@@ -201,6 +203,7 @@ impl Controllers {
         let shared = Shared {
             api,
             shape,
+            kube_ovn: kube_ovn.cloned(),
             graph,
             graph_changes: 0,
             published,

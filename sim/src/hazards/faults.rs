@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Hazard, UNSEEN, all, numbered};
+use super::{Hazard, KUBE_OVN, KUBE_OVN_UNSEEN, UNSEEN, all, numbered};
 use crate::scenario::{Scenario, ScenarioError};
 use crate::world::shape::ClusterShape;
 
@@ -70,9 +70,12 @@ fn hazard_number(text: &str) -> Option<u8> {
 }
 
 fn not_shown(number: u8) -> ScenarioError {
-    let why = match UNSEEN.iter().find(|(known, _)| *known == number) {
+    let why = match UNSEEN.iter().chain(&KUBE_OVN_UNSEEN).find(|(known, _)| *known == number) {
         Some((_, reason)) => (*reason).to_owned(),
-        None => format!("there are {}", all().map(|hazard| format!("F{}", hazard.number)).collect::<Vec<_>>().join(", ")),
+        None => format!(
+            "there are {}",
+            all().chain(KUBE_OVN).map(|hazard| format!("F{}", hazard.number)).collect::<Vec<_>>().join(", ")
+        ),
     };
     ScenarioError::Hazard { number, why }
 }

@@ -1,5 +1,6 @@
 //! The known failure modes of node rollouts and updates by their number: a cluster shape or a scenario that shows each.
 
+mod central;
 mod faults;
 mod nodes;
 mod updates;
@@ -38,14 +39,25 @@ pub const UNSEEN: [(u8, &str); 4] = [
     (34, "an alert that the tool itself raises: only a configured Prometheus tells of alerts, and a default cluster has none"),
 ];
 
-/// The hazards in the order of their numbers.
+/// Those of a Kube-OVN cluster, by number; each makes the cluster one.
+pub const KUBE_OVN: &[Hazard] = central::ALL;
+
+/// The other numbers of Kube-OVN's, each with the reason why it is not shown.
+pub const KUBE_OVN_UNSEEN: [(u8, &str); 4] = [
+    (56, "leaders without their labels: windlass asks every pod of ovn-central itself and looks at no label of a leader"),
+    (58, "a restart of ovs-ovn that cuts off every node at once: windlass restarts one pod at a time and waits for it"),
+    (59, "a controller that goes on asking a leader that is gone: nothing outside of its own logs tells"),
+    (60, "a restored database that is not the one that was lost: windlass restores nothing, it keeps copies"),
+];
+
+/// The hazards of node rollouts and updates in the order of their numbers.
 pub fn all() -> impl Iterator<Item = &'static Hazard> {
     ALL.iter().copied().flatten()
 }
 
 /// The hazard of this number.
 pub fn numbered(number: u8) -> Option<&'static Hazard> {
-    all().find(|hazard| hazard.number == number)
+    all().chain(KUBE_OVN).find(|hazard| hazard.number == number)
 }
 
 /// Nothing is wrong from the start.
@@ -93,11 +105,16 @@ mod tests {
             let reasons = UNSEEN.iter().filter(|(n, _)| *n == number).count();
             assert_eq!(usize::from(shown.contains(&number)) + reasons, 1, "F{number}");
         }
+        for number in 50..=61 {
+            let ways = KUBE_OVN.iter().filter(|hazard| hazard.number == number).count()
+                + KUBE_OVN_UNSEEN.iter().filter(|(n, _)| *n == number).count();
+            assert_eq!(ways, 1, "F{number}");
+        }
     }
 
     #[test]
     fn every_scenario_names_what_a_default_cluster_has() {
-        for hazard in all() {
+        for hazard in all().chain(KUBE_OVN) {
             let mut shape = ClusterShape::default();
             (hazard.apply)(&mut shape);
             let scenario = (hazard.scenario)().resolved(&shape);

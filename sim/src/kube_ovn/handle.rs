@@ -104,6 +104,22 @@ impl KubeOvn {
         }
     }
 
+    /// Lets the servers on a node answer no command, or answer again; they go on otherwise. A real server stands still instead.
+    pub fn hang(&self, node: &str, hangs: bool) {
+        let Some(pod) = self.pod(node) else { return };
+        match &self.model {
+            Some(model) => Database::BOTH.into_iter().for_each(|database| model.hang(&pod, database, hangs)),
+            None => self.backend.suspend(&pod, hangs),
+        }
+    }
+
+    /// Takes a node out of both databases and in again, as another actor would; its servers have other ids then. Models only.
+    pub fn rejoin(&self, node: &str) {
+        if let (Some(pod), Some(model)) = (self.pod(node), &self.model) {
+            model.rejoin(&pod);
+        }
+    }
+
     /// The model, if the servers are no real ones.
     pub fn model(&self) -> Option<&Modelled> {
         self.model.as_ref()

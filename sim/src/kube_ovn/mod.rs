@@ -13,6 +13,7 @@ pub mod real;
 mod rooms;
 mod shape;
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use crate::store::resources::PODS;
@@ -29,6 +30,9 @@ pub use model::Modelled;
 pub use rooms::Kick;
 pub(crate) use rooms::Rooms;
 pub use shape::{KubeOvnShape, VERSION};
+
+/// Where the node was that is gone.
+const GHOST: Ipv4Addr = Ipv4Addr::new(172, 18, 255, 250);
 
 /// Puts the databases under a cluster whose objects are stored: by this backend, or by a model of servers that have run for a while.
 pub(crate) fn install(
@@ -48,7 +52,15 @@ pub(crate) fn install(
         (backend, None)
     } else {
         let model = Modelled::new(store.clock().clone(), shape.seed);
-        model.found(&members(store, shape, kube_ovn, &disks));
+        model.found(&members(store, shape, kube_ovn, &disks), kube_ovn.ghost.then_some(GHOST));
+        if kube_ovn.stale_files {
+            let members = kube_ovn.member_nodes(shape);
+            for (node, address) in kube_ovn.nodes(shape).into_iter().filter(|node| !members.contains(node)) {
+                if let Some(directory) = disks.on_host(&node, "/etc/origin/ovn") {
+                    model.leave_files(&directory, address);
+                }
+            }
+        }
         (Arc::new(model.clone()) as Arc<dyn Backend>, Some(model))
     };
     let rooms = Arc::new(Rooms::new(Arc::clone(&backend), Arc::clone(&disks), store.clock().clone()));

@@ -18,11 +18,22 @@ pub struct KubeOvnShape {
     pub members: Option<usize>,
     /// Whether there is a kube-ovn-monitor.
     pub monitor: bool,
+    /// Whether every node that is no member has the databases' files of a membership that ended.
+    pub stale_files: bool,
+    /// Whether both databases still list a server of a node that is gone.
+    pub ghost: bool,
 }
 
 impl Default for KubeOvnShape {
     fn default() -> Self {
-        Self { version: VERSION.to_owned(), address_base: Ipv4Addr::new(172, 18, 0, 3), members: None, monitor: true }
+        Self {
+            version: VERSION.to_owned(),
+            address_base: Ipv4Addr::new(172, 18, 0, 3),
+            members: None,
+            monitor: true,
+            stale_files: false,
+            ghost: false,
+        }
     }
 }
 

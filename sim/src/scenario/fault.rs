@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::terms::Terms;
 use crate::world::graph::Applies;
 
 /// When a fault begins.
@@ -223,6 +224,42 @@ pub enum WorldFault {
         /// Whether it applies.
         applies: Applies,
     },
+    /// What runs in a node's pod of ovn-central is off the network; commands in the pod still run.
+    RaftCut {
+        /// When it begins.
+        #[serde(default)]
+        when: When,
+        /// The node.
+        node: String,
+        /// Minutes after which the network is back.
+        minutes: Option<f64>,
+    },
+    /// The servers in a node's pod of ovn-central answer no command any more; they go on otherwise.
+    RaftHangs {
+        /// When it begins.
+        #[serde(default)]
+        when: When,
+        /// The node.
+        node: String,
+        /// Minutes after which they answer again.
+        minutes: Option<f64>,
+    },
+    /// Both servers in a node's pod of ovn-central end as by a crash.
+    RaftCrashes {
+        /// When it happens.
+        #[serde(default)]
+        when: When,
+        /// The node.
+        node: String,
+    },
+    /// Somebody takes a node out of both databases and in again: its servers have other ids at the same address.
+    RaftRejoins {
+        /// When it happens.
+        #[serde(default)]
+        when: When,
+        /// The node.
+        node: String,
+    },
     /// Time leaps ahead at once, as after a machine that was suspended.
     ClockJump {
         /// When it happens.
@@ -246,23 +283,6 @@ pub enum Pressure {
     Pid,
 }
 
-/// What a fault says of itself, whichever it is.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Terms<'a> {
-    /// When it begins.
-    pub when: When,
-    /// How long it lasts; none when it doesn't end by itself.
-    pub minutes: Option<f64>,
-    /// The node that it names.
-    pub node: Option<&'a str>,
-    /// The cluster operator that it names.
-    pub operator: Option<&'a str>,
-    /// The pool that it names.
-    pub pool: Option<&'a str>,
-    /// The releases that it names.
-    pub releases: [Option<&'a str>; 2],
-}
-
 /// Why a release cannot be loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Refusal {
@@ -272,28 +292,6 @@ pub enum Refusal {
     VerifyPayloadVersion,
     /// The image's manifests cannot be read.
     LoadPayload,
-}
-
-impl<'a> Terms<'a> {
-    fn of(when: When, minutes: Option<f64>) -> Self {
-        Self { when, minutes, ..Self::default() }
-    }
-
-    fn node(self, node: &'a str) -> Self {
-        Self { node: Some(node), ..self }
-    }
-
-    fn operator(self, operator: &'a str) -> Self {
-        Self { operator: Some(operator), ..self }
-    }
-
-    fn pool(self, pool: &'a str) -> Self {
-        Self { pool: Some(pool), ..self }
-    }
-
-    fn releases(self, from: Option<&'a str>, to: Option<&'a str>) -> Self {
-        Self { releases: [from, to], ..self }
-    }
 }
 
 impl WorldFault {
@@ -316,10 +314,14 @@ impl WorldFault {
             | Self::NodeSilent { when, node, minutes }
             | Self::NodePressure { when, node, minutes, .. }
             | Self::SigningRequestPending { when, node, minutes }
-            | Self::PodStuck { when, node, minutes } => Terms::of(*when, *minutes).node(node),
-            Self::NodeRebootsTwice { when, node } | Self::MachineDeleted { when, node } | Self::NodeUncordoned { when, node } => {
-                Terms::of(*when, None).node(node)
-            }
+            | Self::PodStuck { when, node, minutes }
+            | Self::RaftCut { when, node, minutes }
+            | Self::RaftHangs { when, node, minutes } => Terms::of(*when, *minutes).node(node),
+            Self::NodeRebootsTwice { when, node }
+            | Self::MachineDeleted { when, node }
+            | Self::NodeUncordoned { when, node }
+            | Self::RaftCrashes { when, node }
+            | Self::RaftRejoins { when, node } => Terms::of(*when, None).node(node),
             Self::OperatorDegraded { when, operator, minutes, .. } => Terms::of(*when, *minutes).operator(operator),
             Self::OperatorSlow { when, operator, .. } => Terms::of(*when, None).operator(operator),
             Self::UpdateRefused { when, version, minutes, .. } => Terms::of(*when, *minutes).releases(version.as_deref(), None),
@@ -347,7 +349,11 @@ impl WorldFault {
             | Self::PodStuck { node, .. }
             | Self::NodeRebootsTwice { node, .. }
             | Self::MachineDeleted { node, .. }
-            | Self::NodeUncordoned { node, .. } => Some(node),
+            | Self::NodeUncordoned { node, .. }
+            | Self::RaftCut { node, .. }
+            | Self::RaftHangs { node, .. }
+            | Self::RaftCrashes { node, .. }
+            | Self::RaftRejoins { node, .. } => Some(node),
             Self::OperatorDegraded { .. }
             | Self::OperatorSlow { .. }
             | Self::UpdateRefused { .. }

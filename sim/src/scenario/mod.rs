@@ -2,9 +2,11 @@
 
 mod fault;
 mod names;
+mod terms;
 
-pub use fault::{Pressure, Refusal, Terms, When, WorldFault};
+pub use fault::{Pressure, Refusal, When, WorldFault};
 pub use names::UnknownName;
+pub use terms::Terms;
 
 use std::path::{Path, PathBuf};
 

@@ -7,11 +7,11 @@ mod raft;
 mod script;
 mod server;
 mod status;
-#[cfg(test)]
-mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::Ipv4Addr;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -78,9 +78,15 @@ impl Modelled {
         Self { clock, world: Arc::new(Mutex::new(world)) }
     }
 
-    /// Lets these members have been one cluster for a while; the first of them leads both databases.
-    pub fn found(&self, members: &[Member]) {
-        self.lock().found(members);
+    /// Lets these members have been one cluster for a while; the first of them leads both databases. A server at `ghost` is a member, too,
+    /// and nowhere to be found.
+    pub fn found(&self, members: &[Member], ghost: Option<Ipv4Addr>) {
+        self.lock().found(members, ghost);
+    }
+
+    /// Puts into a directory what a membership that ended left there.
+    pub fn leave_files(&self, directory: &Path, address: Ipv4Addr) {
+        self.lock().leave_files(directory, address);
     }
 
     /// Takes a pod off the network, or gives it back; what runs in it goes on.
@@ -102,6 +108,15 @@ impl Modelled {
         } else {
             world.hung.remove(&key)
         };
+    }
+
+    /// Takes a pod's servers out of their clusters and in again, as another actor would; nothing where there is no leader.
+    pub fn rejoin(&self, pod: &str) {
+        let mut world = self.lock();
+        for database in Database::BOTH {
+            let id = world.rng.uuid();
+            world.on(database, |servers, _| raft::exchange(servers, pod, id));
+        }
     }
 
     /// The servers that were taken out of a database, each time that one was.

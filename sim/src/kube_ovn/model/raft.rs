@@ -271,6 +271,22 @@ pub(super) fn mark(leader: &mut Server, id: Uuid) {
     }
 }
 
+/// Gives a follower another id, as if it had been taken out and in again; the leader tells it the log anew.
+pub(super) fn exchange(servers: &mut Servers, pod: &str, id: Uuid) {
+    let Some(mut server) = servers.remove(pod) else { return };
+    let old = server.id();
+    let leader = servers.values_mut().find(|s| s.leading().is_some() && s.disk.config().contains_key(&old));
+    if let Some(leader) = leader {
+        let mut config = leader.disk.config();
+        config.remove(&old);
+        config.insert(id, server.disk.address.clone());
+        leader.append(Data::Members(config));
+        server.disk.id = id;
+        server.disk.vote = None;
+    }
+    servers.insert(pod.to_owned(), server);
+}
+
 /// Stands for election.
 pub(super) fn stand(pod: &str, server: &mut Server, servers: &mut Servers, net: &mut Net<'_>, reason: &'static str) {
     server.retrying = server.part == Part::Candidate;

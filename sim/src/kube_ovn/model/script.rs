@@ -81,10 +81,11 @@ impl World {
     }
 
     /// Lets these members have been one cluster for a while.
-    pub(super) fn found(&mut self, members: &[Member]) {
+    pub(super) fn found(&mut self, members: &[Member], ghost: Option<Ipv4Addr>) {
         for database in Database::BOTH {
+            let addresses = members.iter().map(|member| member.address).chain(ghost);
             let ids: Vec<(uuid::Uuid, String)> =
-                members.iter().map(|member| (self.rng.uuid(), database.raft_address(member.address))).collect();
+                addresses.map(|address| (self.rng.uuid(), database.raft_address(address))).collect();
             let cluster = self.rng.uuid();
             for (member, (id, address)) in members.iter().zip(&ids) {
                 let mut disk = Disk::founded(*id, cluster, address, self.now);
@@ -112,6 +113,19 @@ impl World {
             self.pods.insert(member.pod.clone(), Script { member: member.clone(), state: State::Runs(Watch::default()) });
         }
         self.save();
+    }
+
+    /// Puts into a directory what a membership that ended left there.
+    pub(super) fn leave_files(&mut self, directory: &std::path::Path, address: Ipv4Addr) {
+        if let Err(error) = std::fs::create_dir_all(directory) {
+            tracing::warn!(%error, "no place for stale files");
+        }
+        for database in Database::BOTH {
+            let (id, cluster) = (self.rng.uuid(), self.rng.uuid());
+            let mut disk = Disk::founded(id, cluster, &database.raft_address(address), self.now);
+            disk.left = true;
+            files::save(&directory.join(database.file()), database, &disk);
+        }
     }
 
     /// Whether no script is about to do something.

@@ -3,11 +3,14 @@
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use windlass_engine::{Clock, Timestamp};
 use windlass_sim::hazards::Faults;
+use windlass_sim::kube_ovn::real::{RealRaft, Settings};
+use windlass_sim::kube_ovn::{self, KubeOvnShape};
 use windlass_sim::snapshot::Snapshot;
 use windlass_sim::{ClusterShape, Scenario, Sim, SimClock};
 
@@ -29,8 +32,12 @@ pub(crate) struct ShapeArgs {
     /// The release that is installed
     #[arg(long, value_name = "VERSION", global = true, help_heading = CLUSTER)]
     version: Option<String>,
+    /// Kube-OVN of this version on plain Kubernetes, instead of OpenShift
+    #[arg(long, value_name = "VERSION", num_args = 0..=1, default_missing_value = kube_ovn::VERSION, value_parser = kube_ovn_version,
+        global = true, help_heading = CLUSTER)]
+    kube_ovn: Option<String>,
     /// A snapshot of a real cluster, to be simulated as it is
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["nodes", "pools", "version"], global = true, help_heading = CLUSTER)]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["nodes", "pools", "version", "kube_ovn"], global = true, help_heading = CLUSTER)]
     from: Option<PathBuf>,
     /// What every random choice of the cluster follows from
     #[arg(long, value_name = "NUMBER", default_value_t = 1, global = true, help_heading = CLUSTER)]
@@ -41,8 +48,9 @@ pub(crate) struct ShapeArgs {
 }
 
 impl ShapeArgs {
-    /// The cluster as asked for, with what is wrong with it from the start and what goes wrong later.
-    pub(crate) fn plan(&self) -> Result<PlannedSim, Failure> {
+    /// The cluster as asked for, with what is wrong with it from the start and what goes wrong later; one with Kube-OVN where that is
+    /// needed, whatever was asked for.
+    pub(crate) fn plan(&self, needs_kube_ovn: bool) -> Result<PlannedSim, Failure> {
         let faults = Faults::read(self.faults.as_deref().unwrap_or_default()).map_err(|e| instructed(&e.to_string()))?;
         let copied = self.from.as_deref().map(Snapshot::load).transpose().map_err(|e| instructed(&e.to_string()))?;
         let epoch = copied.as_ref().map_or_else(epoch, |copied| copied.taken);
@@ -51,6 +59,9 @@ impl ShapeArgs {
             Some(copied) => copied.shape(self.seed),
             None => self.shape()?,
         };
+        if needs_kube_ovn {
+            shape.kube_ovn.get_or_insert_default();
+        }
         faults.apply(&mut shape);
         let scenario = faults.scenario(&shape).map_err(|e| instructed(&e.to_string()))?;
         Ok(PlannedSim { shape, scenario, epoch, notes, is_troubled: !faults.is_empty() })
@@ -62,6 +73,9 @@ impl ShapeArgs {
             let minor = version.rsplit_once('.').map_or(version.as_str(), |(minor, _)| minor);
             shape.channel = format!("stable-{minor}");
             shape.version.clone_from(version);
+        }
+        if let Some(version) = &self.kube_ovn {
+            shape.kube_ovn = Some(KubeOvnShape { version: version.clone(), ..KubeOvnShape::default() });
         }
         if let Some(pools) = &self.pools {
             shape = shape.with_pools(pools).map_err(|e| instructed(&e.to_string()))?;
@@ -94,6 +108,19 @@ impl PlannedSim {
         })
     }
 
+    /// As [`PlannedSim::start`], with real database servers of this machine under Kube-OVN.
+    pub(crate) fn start_on_real_raft(mut self, clock: SimClock) -> Result<Sim, Failure> {
+        let Some(kube_ovn) = &mut self.shape.kube_ovn else {
+            return Err(Failure::usage("there is no raft without Kube-OVN", "add --kube-ovn"));
+        };
+        let raft = RealRaft::new(Settings::default())
+            .map_err(|e| Failure::new(Kind::Failed, format!("no real raft can run here: {e}"), "leave out --raft real"))?;
+        kube_ovn.address_base = raft.address(1);
+        let unbuildable =
+            |e| Failure::usage(format!("the simulated cluster can't be built: {e}"), "change its nodes, pools or snapshot");
+        Sim::start_with(self.shape, self.scenario, clock, Arc::new(raft)).map_err(unbuildable)
+    }
+
     /// Says what of a snapshot is simulated otherwise.
     pub(crate) fn say_notes(&self, ui: &Ui) {
         for note in &self.notes {
@@ -110,6 +137,13 @@ impl PlannedSim {
         }
         Ok(sim)
     }
+}
+
+/// Reads a version of Kube-OVN; what follows the option without being one was not meant for it.
+fn kube_ovn_version(text: &str) -> Result<String, String> {
+    let version = text.trim_start_matches('v');
+    let said = |_| format!("{text:?} is no version; write it as in --kube-ovn=1.13.2, or put --kube-ovn last");
+    semver::Version::parse(version).map(|version| version.to_string()).map_err(said)
 }
 
 /// The simulated cluster's errors say what could not be done, a colon, and what to do.

@@ -43,10 +43,7 @@ pub(crate) async fn run(app: &App, mut args: Args) -> Outcome {
         tokio::time::pause();
     }
     let speed = simulation::checked_speed(args.speed.unwrap_or(1.0))?;
-    let mut planned = args.shape.plan()?;
-    if args.workflow.is_kube_ovn() {
-        planned.shape.kube_ovn.get_or_insert_default();
-    }
+    let planned = args.shape.plan(args.workflow.is_kube_ovn())?;
     planned.say_notes(&app.ui);
     args.workflow.for_cluster_at(&planned.shape.version);
     let clock = SimClock::new(planned.epoch, speed);

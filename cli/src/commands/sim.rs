@@ -23,16 +23,30 @@ pub(crate) struct Args {
     /// Simulated seconds in a second
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
     speed: f64,
+    /// What runs OVN's databases: a model, or real servers of this machine's Open vSwitch, which run in real time
+    #[arg(long, value_name = "KIND", value_enum, default_value_t = Raft::Modelled, requires = "kube_ovn")]
+    raft: Raft,
     #[command(flatten)]
     shape: ShapeArgs,
+}
+
+// Documented values would double the length of the help.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+enum Raft {
+    Modelled,
+    Real,
 }
 
 pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
     let speed = simulation::checked_speed(args.speed)?;
     // The kubeconfig tells clients how fast its time passes; they begin together.
-    let planned = args.shape.plan()?;
+    let planned = args.shape.plan(false)?;
     planned.say_notes(&app.ui);
-    let sim = planned.start(SimClock::new(chrono::Utc::now(), speed))?;
+    let clock = SimClock::new(chrono::Utc::now(), speed);
+    let sim = match args.raft {
+        Raft::Modelled => planned.start(clock)?,
+        Raft::Real => planned.start_on_real_raft(clock)?,
+    };
     let server = sim.serve(&args.dir, args.port).await.map_err(|e| Failure::io("serving from", &args.dir, &e))?;
     let kubeconfig = server.kubeconfig().display().to_string();
     app.ui.data(&format!("{kubeconfig}\n"))?;

@@ -1,6 +1,9 @@
 //! Reading, judging and kicking servers of ovn-central: activities by themselves, on a modelled raft and on a real one.
 //!
 //! Where there are no real servers these cases say that they are skipped; the modelled ones always run.
+//!
+//! Seen to fail with: the order given in the victim's own pod; the guard not asked; a member that is still in taken for gone; one that is
+//! out not noticed before the order.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,7 +13,7 @@ use serde_json::json;
 use windlass_activities::ovn::check::{CentralReport, CheckCentral};
 use windlass_activities::ovn::kick::{KickServer, ServerKicked};
 use windlass_activities::ovn::members::AwaitMembers;
-use windlass_activities::ovn::{Central, Database, Raft};
+use windlass_activities::ovn::{Central, Database, Raft, Server};
 use windlass_activities::{Cluster, Settings};
 use windlass_engine::{
     Activity, ActivityContext, ActivityError, Attempt, Clock, CommandId, FailureKind, Probe, RunId, Timestamp,
@@ -95,7 +98,9 @@ impl Scene {
             match Central::look(&self.cluster).await {
                 Ok(central) if holds(&central) => return Ok(central),
                 Ok(central) => {
-                    last = central.databases.iter().map(|raft| format!("{} {:?}; ", raft.in_words(), raft.troubles)).collect()
+                    let troubles = |raft: &Raft| raft.troubles.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+                    let each = central.databases.iter().map(|raft| format!("{} ({})", raft.in_words(), troubles(raft)));
+                    last = each.collect::<Vec<_>>().join("; ");
                 }
                 Err(error) => last = error.to_string(),
             }
@@ -155,26 +160,21 @@ impl Scene {
 }
 
 async fn a_follower_goes(scene: &Scene) -> Result<()> {
-    for database in Database::BOTH {
-        let kick = scene.kick(database, scene.follows(database).await?).await?;
-        let kicked: ServerKicked = scene.run(kick.clone()).await?;
-        ensure!(
-            kicked.evidence.contains("said \"started removal\"") && kicked.evidence.contains("is no member any more"),
-            "{kicked:?}"
-        );
-        scene.agree(&kick).await?;
-        // A repeat finds it done and sends nothing.
-        let again = scene.run(kick.clone()).await?;
-        ensure!(again.evidence.starts_with("it was out before anything was sent"), "{again:?}");
-        let Probe::Happened { .. } = kick.probe(scene.cx()).await? else { bail!("the probe does not see it") };
-        if database == Database::Northbound {
-            // The southbound database is whole, but the check sees that the sets differ now.
-            let report = scene.check(scene.follows(Database::Southbound).await?).await?;
-            ensure!(report.blockers.iter().any(|line| line.contains("NODE_IPS")), "{:?}", report.blockers);
-            break;
-        }
-    }
+    let kick = scene.kick(Database::Northbound, scene.follows(Database::Northbound).await?).await?;
+    let kicked: ServerKicked = scene.run(kick.clone()).await?;
+    ensure!(
+        kicked.evidence.contains("said \"started removal\"") && kicked.evidence.contains("is no member any more"),
+        "{kicked:?}"
+    );
+    scene.agree(&kick).await?;
+    // A repeat finds it done and sends nothing.
+    let again = scene.run(kick.clone()).await?;
+    ensure!(again.evidence.starts_with("it was out before anything was sent"), "{again:?}");
+    let Probe::Happened { .. } = kick.probe(scene.cx()).await? else { bail!("the probe does not see it") };
     ensure!(scene.kicks()? == 1, "{:?}", scene.kube_ovn()?.kicks());
+    // The southbound database is whole; that the sets differ now is seen all the same.
+    let report = scene.check(scene.follows(Database::Southbound).await?).await?;
+    ensure!(report.blockers.iter().any(|line| line.contains("bring them in line first")), "{:?}", report.blockers);
     Ok(())
 }
 
@@ -189,7 +189,6 @@ async fn the_leader_goes_past_itself(scene: &Scene) -> Result<()> {
     Ok(())
 }
 
-/// Seen to fail with the guard not asked: the order was given and two members of which one hangs were left.
 async fn nobody_goes_while_another_is_away(scene: &Scene) -> Result<()> {
     let follows = scene.follows(Database::Northbound).await?;
     let kick = scene.kick(Database::Northbound, follows).await?;
@@ -262,7 +261,7 @@ async fn a_removal_whose_leader_ends_is_told_by_what_is_so(scene: &Scene) -> Res
     for other in &others {
         kube_ovn.cut(&node(*other), false);
     }
-    let settled = |raft: &Raft| raft.leader.is_some() && raft.voters().all(|server| server.is_live());
+    let settled = |raft: &Raft| raft.leader.is_some() && raft.voters().all(Server::is_live);
     let central = scene.until("a leader and its members", |central| settled(&central.databases[0])).await?;
     let lists_it = central.databases[0].voters().any(|server| server.id == kick.id);
     match kick.probe(scene.cx()).await? {

@@ -1,16 +1,18 @@
 //! Changes of ovn-central's members on real rafts: members that follow, lead or hang are exchanged while others write, by workers that
 //! die again and again; skipped, loudly, where there are no database servers.
+//!
+//! Seen to fail with a member taken out of one database only.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
-use windlass_activities::ovn::members::AwaitMembers;
 use windlass_activities::ovn::{RaftStatus, Who};
-use windlass_engine::{Activity as _, Event, Record};
+use windlass_engine::{AttemptHook, AttemptInfo, Before};
 use windlass_sim::containers::Output;
 use windlass_sim::kube_ovn::real::{RealRaft, Settings};
 use windlass_sim::kube_ovn::{Database, Health, KubeOvn, KubeOvnShape};
@@ -23,9 +25,6 @@ const SPEED: f64 = 20.0;
 
 /// Where a command hangs for ten seconds before it is given up, the steps around it must not be timed out by Kubernetes' hurry.
 const SLOW: f64 = 10.0;
-
-/// What follows a kick.
-const AWAIT: &str = AwaitMembers::NAME.as_str();
 
 const REPLACE: &str = "ovn-central-replace";
 
@@ -260,7 +259,7 @@ async fn workers_that_die_kick_once() -> Result<()> {
             match real.stage.ending() {
                 Ending::Completed => break,
                 Ending::Stuck(_) => {}
-                other => bail!("seed {seed}: {other:?}"),
+                other @ (Ending::Failed(_) | Ending::Parked(_) | Ending::AtGates(_)) => bail!("seed {seed}: {other:?}"),
             }
         }
         real.judge(&ids).await.with_context(|| format!("seed {seed}"))?;
@@ -268,31 +267,48 @@ async fn workers_that_die_kick_once() -> Result<()> {
     Ok(())
 }
 
+/// Lets a node hang right before the first step after a kick.
+struct HangAfterKick {
+    kube_ovn: KubeOvn,
+    node: &'static str,
+    hung: AtomicBool,
+}
+
+impl AttemptHook for HangAfterKick {
+    fn before(&self, _: &AttemptInfo) -> Before {
+        if !self.kube_ovn.accepted_kicks().is_empty() && !self.hung.swap(true, Ordering::Relaxed) {
+            self.kube_ovn.suspend(self.node, true);
+        }
+        Before::Proceed
+    }
+}
+
 /// With two voters left of three, one of them hangs: nothing more is taken out or restarted before it is back.
+/// Seen to fail without the wait for the members and the quorum guard before a kick; the guard alone holds.
 #[tokio::test]
 async fn a_member_that_hangs_in_between_is_waited_for() -> Result<()> {
     let Some(real) = Real::start(SLOW).await? else { return Ok(()) };
     let ids = real.ids("control-plane-2").await;
     let (input, approvals) = Real::exchange("control-plane-2");
     let kube_ovn = real.kube_ovn();
-    let hang = async {
-        until("the first kick to be on record", async || {
-            let waits =
-                |record: &Record| matches!(&record.event, Event::ActivityScheduled { activity, .. } if *activity == AWAIT);
-            ensure!(real.stage.history().iter().any(waits), "it is not");
+    let hook = HangAfterKick { kube_ovn: kube_ovn.clone(), node: "control-plane-1", hung: AtomicBool::new(false) };
+    let hook = Arc::new(hook);
+    let watched = async {
+        until("the member to hang", async || {
+            ensure!(hook.hung.load(Ordering::Relaxed), "it does not");
             Ok(())
         })
         .await?;
-        kube_ovn.suspend("control-plane-1", true);
         let (kicks, writes) = (kube_ovn.kicks().len(), real.stage.effects().len());
-        tokio::time::sleep(Duration::from_secs(6)).await;
+        // More than a look takes at a member that hangs.
+        tokio::time::sleep(Duration::from_secs(15)).await;
         let (later, more) = (kube_ovn.kicks().len(), real.stage.effects());
         ensure!(later == kicks && more.len() == writes, "{kicks} kicks, then {later}; {:?}", &more[writes..]);
-        kube_ovn.suspend("control-plane-1", false);
+        kube_ovn.suspend(hook.node, false);
         Ok(())
     };
-    let (driven, hung) = tokio::join!(real.stage.start(&input, &approvals, None, None), hang);
-    hung?;
+    let (driven, watched) = tokio::join!(real.stage.start(&input, &approvals, None, Some(hook.clone())), watched);
+    watched?;
     driven?;
     real.judge(&ids).await
 }

@@ -11,8 +11,8 @@ const STATES: [Is; 8] =
 /// The numbers are counted here anew, from the states and not from what the guard is shown. Each raft is judged twice, the second time
 /// without its troubles: the count alone must hold, too.
 ///
-/// Seen to fail with a lagging member counted, with the victim counted as one who stays, with no leader needed, with the only member let
-/// go, with the restart of one not counted, with that of a pair not declared as an outage, and with a member's pod deleted.
+/// Seen to fail with a lagging member counted, with the victim counted as one who stays, with the only member let go, with the restart
+/// of one not counted, with that of a pair not declared as an outage, and with a member's pod deleted.
 #[test]
 fn whatever_is_allowed_leaves_a_quorum_alive() {
     let mut allowed = 0;
@@ -89,6 +89,20 @@ fn what_must_be_possible_is_allowed() {
     }
     check(&[L, F, F], Act::Delete { address: address(9) });
     check(&[L, F, F], Act::MoveDirectory { address: address(9) });
+}
+
+/// Seen to fail with no leader needed, and with no cluster id needed.
+#[test]
+fn what_is_not_known_is_no() {
+    let whole = raft(&[Is::Leading, Is::Following, Is::Following]);
+    let (member, other) = (address(3), address(9));
+    for act in
+        [Act::Kick { address: member }, Act::RestartOne { address: member }, Act::RestartAll, Act::Delete { address: other }]
+    {
+        assert_eq!(allow(&whole, act).err(), None, "{act}");
+        assert!(allow(&Raft { leader: None, ..whole.clone() }, act).is_err(), "{act} without a leader");
+        assert!(allow(&Raft { cluster: None, ..whole.clone() }, act).is_err(), "{act} without a cluster");
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The real command against a simulated cluster over HTTPS, which sees all that it does, and the judgement at the end.
 #![expect(clippy::panic, reason = "a test fails by panicking, its helpers too")]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -9,12 +9,30 @@ use tokio::process::{Child, Command};
 use windlass_engine::journal::{JournalReader, verify};
 use windlass_engine::{Event, Record};
 use windlass_sim::check::{Baseline, requested_targets};
+use windlass_sim::store::resources::CLUSTERVERSIONS;
 use windlass_sim::{AuditRecord, ClusterShape, Scenario, Server, Sim, SimClock};
 
 use crate::windlass;
 
 /// A worker that is not killed takes a few seconds; one that takes this long hangs.
 pub const LONGEST: Duration = Duration::from_secs(300);
+
+/// Serves a cluster on loopback. Returns once its version operator has looked at the address of the update service that it was told by
+/// that: until then preflight lets nothing begin.
+pub async fn serve(sim: &Sim, dir: &Path) -> Server {
+    let server = sim.serve(dir, 0).await.expect("loopback can be listened on");
+    let has_looked = || {
+        let version = sim.store().get(&CLUSTERVERSIONS, None, "version").expect("every cluster has one");
+        version["status"]["observedGeneration"] == version["metadata"]["generation"]
+    };
+    let looking = async {
+        while !has_looked() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(LONGEST, looking).await.expect("the cluster is at work");
+    server
+}
 
 /// An EUS update of a simulated cluster, with a journal on a disk of its own.
 pub struct Rig {
@@ -33,7 +51,7 @@ impl Rig {
         let clock = SimClock::new(chrono::Utc::now(), pace);
         let sim = Sim::start(shape, Scenario::default(), clock).expect("the shape can be built");
         let before = Baseline::of(&sim);
-        let server = sim.serve(&scratch.path().join("sim"), 0).await.expect("loopback can be listened on");
+        let server = serve(&sim, &scratch.path().join("sim")).await;
         Self { scratch, sim, before, _server: server }
     }
 

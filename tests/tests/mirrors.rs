@@ -12,7 +12,7 @@ use windlass_engine::mirror::{MirrorCopy, read_directory};
 use windlass_sim::faults::{ApiFault, Effect, Match, When};
 use windlass_sim::store::resources::LEASES;
 use windlass_sim::{ClusterShape, FaultScript, Scenario, Server, Sim, SimClock};
-use windlass_tests::windlass;
+use windlass_tests::{serve, windlass};
 
 /// Simulated seconds in a second.
 const SPEED: f64 = 3_000.0;
@@ -33,7 +33,7 @@ impl Scene {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let sim =
             Sim::start(ClusterShape::default(), Scenario::calm(), SimClock::new(chrono::Utc::now(), SPEED)).expect("a shape");
-        let server = sim.serve(&dir.path().join("sim"), 0).await.expect("loopback can be listened on");
+        let server = serve(&sim, &dir.path().join("sim")).await;
         let scene = Self { dir, sim, _server: server };
         for share in ["one", "two"] {
             std::fs::create_dir(scene.path(share)).expect("a folder can be made");
@@ -225,7 +225,7 @@ async fn each_cluster_has_the_mirror_of_its_own_runs() {
     let scene = Scene::new(&["--mirror", "cluster", "--mirror-required"]).await;
     let shape = ClusterShape { seed: 2, ..ClusterShape::default() };
     let other = Sim::start(shape, Scenario::calm(), SimClock::new(chrono::Utc::now(), SPEED)).expect("a shape");
-    let _server = other.serve(&scene.path("sim2"), 0).await.expect("loopback can be listened on");
+    let _server = serve(&other, &scene.path("sim2")).await;
     assert_ne!(other.cluster_id(), scene.sim.cluster_id());
     let on_other = async |code, args: &[&str]| scene.expect_on(code, "sim2/kubeconfig", args).await;
     // Remembered, required as it was; the mirror of the first cluster is left alone.

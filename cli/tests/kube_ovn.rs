@@ -21,7 +21,6 @@ fn hazards_of_ovn_central_stop_a_rehearsal() {
     assert!(rehearsed.err.contains("one pod at a time"), "{}", rehearsed.err);
 }
 
-/// Seen to fail with a version that is taken as it stands.
 #[test]
 fn what_follows_kube_ovn_is_a_version_or_nothing() {
     let place = Place::new();

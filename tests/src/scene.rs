@@ -12,12 +12,15 @@ use windlass_activities::ovn::label::LabelNode;
 use windlass_activities::ovn::{Central, Database};
 use windlass_activities::{Cluster, NodeName, Settings};
 use windlass_engine::{Activity, ActivityContext, ActivityError, Attempt, Clock, CommandId, FailureKind, RunId, Timestamp};
+use windlass_sim::kube_ovn::real::RealRaft;
 use windlass_sim::kube_ovn::{KubeOvn, KubeOvnShape};
+use windlass_sim::store::ApiError;
 use windlass_sim::{ClusterShape, Scenario, Sim, SimClock};
 
+use crate::raft::until;
 use crate::stage::SimulatedTime;
 
-/// The cluster, and one worker's link to it. Must be made on a paused current-thread runtime.
+/// The cluster, and one worker's link to it. With a modelled raft it must be made on a paused current-thread runtime.
 pub struct Scene {
     /// The cluster.
     pub sim: Sim,
@@ -38,16 +41,38 @@ impl Scene {
     /// As [`Scene::begin`], on a cluster that has its troubles.
     pub async fn begin_with(version: &str, scenario: Scenario) -> anyhow::Result<Self> {
         let kube_ovn = KubeOvnShape { version: version.to_owned(), ..KubeOvnShape::default() };
+        let scene = Self::of(kube_ovn, |shape, clock| Sim::start(shape, scenario, clock)).await?;
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        Ok(scene)
+    }
+
+    /// As [`Scene::begin`], with real database servers and in real time.
+    pub async fn begin_real(raft: Arc<RealRaft>) -> anyhow::Result<Self> {
+        let kube_ovn = KubeOvnShape { address_base: raft.address(1), ..KubeOvnShape::default() };
+        let scene = Self::of(kube_ovn, |shape, clock| Sim::start_with(shape, Scenario::default(), clock, raft)).await?;
+        until("both databases to be whole", async || {
+            let central = scene.look().await?;
+            let members = central.databases.iter().map(|raft| raft.voters().filter(|_| raft.is_whole()).count());
+            anyhow::ensure!(members.eq([3, 3]), "{:?}", central.databases);
+            Ok(())
+        })
+        .await?;
+        Ok(scene)
+    }
+
+    async fn of(
+        kube_ovn: KubeOvnShape,
+        start: impl FnOnce(ClusterShape, SimClock) -> Result<Sim, ApiError>,
+    ) -> anyhow::Result<Self> {
         let shape = ClusterShape { kube_ovn: Some(kube_ovn), ..ClusterShape::default() };
         let shape = shape.with_nodes("3+2").map_err(anyhow::Error::msg)?;
         let epoch = Utc.with_ymd_and_hms(2026, 3, 2, 6, 0, 0).single().unwrap_or_default();
-        let sim = Sim::start(shape, scenario, SimClock::new(epoch, 1.0))?;
+        let sim = start(shape, SimClock::new(epoch, 1.0))?;
         let clock: Arc<dyn Clock> = Arc::new(SimulatedTime(sim.clock().clone()));
         let client = kube::Client::new(sim.service(), "default");
         let cluster = Arc::new(Cluster::from_client(client, Settings::simulated(clock.clone())).await?);
         let files = tempfile::tempdir()?;
         cluster.keep_files_in(files.path().to_owned());
-        tokio::time::sleep(Duration::from_secs(60)).await;
         Ok(Self { sim, cluster, files, clock, said: Arc::default() })
     }
 

@@ -125,7 +125,7 @@ impl BackUpDatabase {
         let path = folder.join(format!(".{}-{}.part", self.database.file(), attempt.command.0));
         let mut file = copy::create(&path).await?;
         let socket = format!("unix:{}", self.database.socket());
-        // A follower would be passed over otherwise; what it has is checked to be everything.
+        // A client may pass over a follower otherwise, by its own documentation; this one has everything.
         let words = ["ovsdb-client", "--no-leader-only", COMMAND_LIMIT, "backup", socket.as_str(), schema];
         let exec = Exec {
             namespace: NAMESPACE,

@@ -1,5 +1,7 @@
 //! What must hold after a simulated maintenance, whatever went wrong in between.
 
+mod network;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::RangeInclusive;

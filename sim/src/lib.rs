@@ -9,6 +9,7 @@ mod controllers;
 pub mod faults;
 pub mod hazards;
 pub mod kube_ovn;
+mod machine_daemon;
 pub mod rng;
 pub mod scenario;
 pub mod serve;

@@ -16,6 +16,7 @@ use crate::controllers::ledger::{Ledger, Reboot};
 use crate::faults::{FaultScript, Faults};
 use crate::kube_ovn::objects::KUBELET;
 use crate::kube_ovn::{self, Backend, KubeOvn};
+use crate::machine_daemon::{Hosts, Units};
 use crate::scenario::Scenario;
 use crate::serve::Server;
 use crate::store::resources::{CLUSTERVERSIONS, NAMESPACES, NODES};
@@ -72,6 +73,10 @@ impl Sim {
             service.run_containers(rooms);
             handle
         });
+        let units = Arc::new(Units::default());
+        if kube_ovn.is_none() {
+            service.run_containers(Arc::new(Hosts::new(store.clone(), Arc::clone(&units))));
+        }
         let release = graph.release(&shape.version).map(Release::kubelet);
         if let Some(version) = kube_ovn.as_ref().map(|_| KUBELET.to_owned()).or(release) {
             service.set_version(&version);
@@ -86,8 +91,15 @@ impl Sim {
         });
         service.serve_monitoring(monitoring(&store, &shape, &graph));
         let laid_over = shape.clone();
-        let controllers =
-            Controllers::new(service.clone(), shape, Arc::clone(&graph), scenario.world, Arc::clone(&ledger), kube_ovn.as_ref());
+        let controllers = Controllers::new(
+            service.clone(),
+            shape,
+            Arc::clone(&graph),
+            scenario.world,
+            Arc::clone(&ledger),
+            kube_ovn.as_ref(),
+            units,
+        );
         overlay(&store, &laid_over)?;
         let end_pods = async move { store.end_pods(is_held).await };
         let tasks = vec![tokio::spawn(controllers.run()).abort_handle(), tokio::spawn(end_pods).abort_handle()];

@@ -59,7 +59,7 @@ struct Inner {
     evictions: Mutex<()>,
     updates: OnceLock<UpdateService>,
     monitoring: OnceLock<Monitoring>,
-    containers: OnceLock<Running>,
+    containers: RwLock<Option<Running>>,
 }
 
 /// The path at which update services answer, the vendor's own too.
@@ -104,7 +104,7 @@ impl ApiService {
             evictions: Mutex::new(()),
             updates: OnceLock::new(),
             monitoring: OnceLock::new(),
-            containers: OnceLock::new(),
+            containers: RwLock::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -135,9 +135,9 @@ impl ApiService {
         self.inner.updates.get_or_init(|| UpdateService(Box::new(document)));
     }
 
-    /// Lets the containers of pods run commands; without this, `pods/exec` is not served.
+    /// Lets these run the commands in the containers of pods, instead of what did before; without any, `pods/exec` is not served.
     pub fn run_containers(&self, containers: Arc<dyn Containers>) {
-        self.inner.containers.get_or_init(|| Running(containers));
+        *self.inner.containers.write().unwrap_or_else(PoisonError::into_inner) = Some(Running(containers));
     }
 
     /// Serves the monitoring API too, under [`PROMETHEUS_PATH`].
@@ -180,18 +180,24 @@ impl ApiService {
             Err(_) => return Err(ConnectionLost::Reset),
         };
         let mut arrival = Arrival::of(&parts);
-        if arrival.is_exec() && self.inner.containers.get().is_some_and(|running| !running.0.is_act(&exec::words(&parts))) {
+        let running = self.containers().filter(|_| arrival.is_exec());
+        if running.as_ref().is_some_and(|containers| !containers.is_act(&exec::words(&parts))) {
             arrival.verb = Verb::Get;
         }
         let verdict = self.inner.faults.judge(&arrival.subject());
         if !verdict.delay.is_zero() {
             tokio::time::sleep(verdict.delay).await;
         }
-        let reply = match self.inner.containers.get() {
-            Some(Running(containers)) if arrival.is_exec() => self.exec(parts, &arrival, &verdict, containers).await,
-            Some(_) | None => self.decide(&parts, &body, &arrival, &verdict),
+        let reply = match &running {
+            Some(containers) => self.exec(parts, &arrival, &verdict, containers).await,
+            None => self.decide(&parts, &body, &arrival, &verdict),
         };
         reply.map(|reply| self.stamped(reply))
+    }
+
+    /// What runs the commands in containers, if anything does.
+    pub fn containers(&self) -> Option<Arc<dyn Containers>> {
+        self.inner.containers.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(|running| Arc::clone(&running.0))
     }
 
     /// Answers a request to run a command in a container.

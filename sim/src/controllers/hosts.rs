@@ -5,14 +5,17 @@ use serde_json::{Value, json};
 
 use super::disruptions::{ScriptedReboot, differ_by_script};
 use super::ledger::{ApiOutage, Reboot};
-use super::mirror::News;
+use super::mirror::{Mirror, News};
 use super::{Controller, Cx, Shared, earlier, minutes};
 use crate::rng::Rng;
 use crate::store::Preconditions;
 use crate::store::resources::{MACHINECONFIGS, NODES, PODS};
 use crate::world::graph::Release;
-use crate::world::json::{Said, annotation, label, set_condition};
+use crate::world::json::{Said, annotation, label, set_condition, text};
+use crate::world::network::Network;
 use crate::world::nodes::{beat, install, kubelet_conditions, mco};
+use crate::world::pools::prepared_for;
+use crate::world::shape::NetworkPlugin;
 use crate::world::workloads::{is_probed, mark_ready};
 
 /// How long the control plane waits for a silent kubelet before it calls the node NotReady (`node-monitor-grace-period`).
@@ -34,6 +37,8 @@ pub(super) enum Host {
     Up,
     /// The kubelet is silent.
     Down(Outage),
+    /// The kubelet speaks, and finds no pod network that its host is prepared for; only another boot can help.
+    Stranded,
     /// The kubelet speaks and waits for the pod network.
     Starting {
         /// When it is ready.
@@ -92,6 +97,26 @@ impl Shared {
         self.wake("kubelets");
     }
 
+    /// Starts the reboots that nodes were told to make by themselves; a unit that names another boot does nothing.
+    fn reboot_by_units(&mut self, cx_now: DateTime<Utc>, mirror: &Mirror, rng: &mut Rng) {
+        for (node, unit) in self.units.take_due(cx_now) {
+            let Some(object) = mirror.nodes.get(&node) else { continue };
+            let is_up = matches!(self.hosts.get(&node), Some(Host::Up | Host::Starting { .. } | Host::Stranded));
+            let boot_id = text(object, "/status/nodeInfo/bootID");
+            if is_up && unit.boot_id.is_none_or(|named| named == boot_id) {
+                let release = self.installed(object);
+                self.reboot(&node, release, cx_now, rng);
+            }
+        }
+    }
+
+    /// The release that a node runs.
+    fn installed(&self, node: &Value) -> Release {
+        let kubelet = text(node, "/status/nodeInfo/kubeletVersion");
+        let known = self.graph.releases.iter().find(|release| release.kubelet() == kubelet).cloned();
+        known.unwrap_or_else(|| Release { version: self.shape.version.clone(), channels: vec![] })
+    }
+
     /// Whether a node's kubelet speaks.
     pub(super) fn is_up(&self, node: &str) -> bool {
         matches!(self.hosts.get(node), Some(Host::Up))
@@ -118,9 +143,12 @@ impl Kubelets {
         let away = |host: &Host| match host {
             Host::Down(outage) => outage.boots.is_some() && (single || cx.now < outage.since + FAILOVER),
             Host::Starting { .. } => single,
-            Host::Up => false,
+            Host::Up | Host::Stranded => false,
         };
-        let away = takes && cx.shared.hosts.iter().any(|(node, host)| away(host) && is_master(node));
+        let masters = || cx.shared.hosts.iter().filter(|(node, _)| is_master(node));
+        // Without most of its members, etcd answers nobody.
+        let down = masters().filter(|(_, host)| matches!(host, Host::Down(outage) if outage.boots.is_some())).count();
+        let away = (takes && masters().any(|(_, host)| away(host))) || down * 2 > masters().count();
         if away == self.api_away {
             return;
         }
@@ -138,6 +166,7 @@ impl Kubelets {
         let now = cx.now;
         match host {
             Host::Up => Host::Up,
+            Host::Stranded => Host::Stranded,
             Host::Down(outage) if outage.back_at.is_some_and(|at| at <= now) => self.come_back(cx, node, &outage),
             Host::Down(mut outage) => {
                 if !outage.shown && outage.since + GRACE <= now {
@@ -172,17 +201,25 @@ impl Kubelets {
             set_condition(n, "Ready", &Said::new("False", "KubeletNotReady", waiting), now);
             beat(n, now);
         });
-        if let Some(fresh) = fresh {
-            let config = annotation(&fresh, &mco("desiredConfig")).to_owned();
-            let scripted = outage.scripted || for_added_config(cx, &fresh);
+        if let Some(fresh) = &fresh {
+            let config = annotation(fresh, &mco("desiredConfig")).to_owned();
+            let scripted = outage.scripted || for_added_config(cx, fresh);
             let reboot = Reboot { node: node.to_owned(), at: now, boot_id, config, version: release.version.clone(), scripted };
             cx.shared.ledger().reboots.push(reboot);
         }
+        cx.shared.units.forget(node);
+        let network = Network::read(cx.store);
+        let config = fresh.as_deref().map_or("", |node| annotation(node, &mco("desiredConfig")));
+        let prepared = cx.store.get(&MACHINECONFIGS, None, config).and_then(|config| prepared_for(&config));
         if cx.shared.board.boots_again(node) {
             let back_at = Some(now + minutes(cx.shared.shape.timing.reboot_minutes));
             let boots = Some(release.clone());
             return Host::Down(Outage { since: now, back_at, boots, scripted: true, shown: false, evicted: false });
         }
+        if network.running == NetworkPlugin::Ovn && prepared.is_some_and(|prepared| prepared != NetworkPlugin::Ovn) {
+            return Host::Stranded;
+        }
+        cx.shared.plugins.insert(node.to_owned(), network.running);
         Host::Starting { ready_at: cx.in_seconds(self.rng.range(20..50)) }
     }
 }
@@ -205,6 +242,7 @@ impl Controller for Kubelets {
     }
 
     fn reconcile(&mut self, cx: &mut Cx<'_>) -> Option<DateTime<Utc>> {
+        cx.shared.reboot_by_units(cx.now, cx.mirror, &mut self.rng);
         let busy: Vec<(String, Host)> =
             cx.shared.hosts.iter().filter(|(_, h)| !matches!(h, Host::Up)).map(|(n, h)| (n.clone(), h.clone())).collect();
         for (node, host) in busy {
@@ -221,8 +259,8 @@ impl Controller for Kubelets {
         }
         self.follow_api(cx);
         let failover = |outage: &Outage| Some(outage.since + FAILOVER).filter(|at| self.api_away && *at > cx.now);
-        cx.shared.hosts.values().fold(None, |next, host| match host {
-            Host::Up => next,
+        cx.shared.hosts.values().fold(cx.shared.units.next_due(), |next, host| match host {
+            Host::Up | Host::Stranded => next,
             Host::Down(outage) => earlier(next, earlier(outage.due(), failover(outage))),
             Host::Starting { ready_at } => earlier(next, Some(*ready_at)),
         })

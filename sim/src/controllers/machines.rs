@@ -13,6 +13,7 @@ use crate::store::Preconditions;
 use crate::store::resources::{DAEMONSETS, MACHINECONFIGPOOLS, MACHINEHEALTHCHECKS, MACHINES, MACHINESETS, NODES, PODS};
 use crate::world::graph::Release;
 use crate::world::json::{condition, has_annotation, name, namespace, node_ready, selects, text, time};
+use crate::world::network::Network;
 use crate::world::nodes::{HEALTH_CHECK_PAUSED, MACHINE_API, NodePlan, machine_object, node_object};
 use crate::world::pools::RELEASE;
 use crate::world::workloads::daemon_pods;
@@ -176,7 +177,7 @@ impl Machines {
             let (config, release, now) = (config.as_str(), &release, cx.now);
             let plan = NodePlan { name: &node, pool: &pool, index, machine: &machine, config, release, now, shape };
             cx.create(&NODES, node_object(&plan, &mut self.rng));
-            for (set, mut pod) in daemon_pods(&node) {
+            for (set, mut pod) in daemon_pods(&node, Network::read(cx.store).running) {
                 let owner = cx.store.get(&DAEMONSETS, Some(namespace(&pod)), set);
                 let uid = owner.map_or(Value::Null, |o| o["metadata"]["uid"].clone());
                 pod["metadata"]["ownerReferences"] = json!([{ "apiVersion": "apps/v1", "kind": "DaemonSet", "name": set, "uid": uid, "controller": true,

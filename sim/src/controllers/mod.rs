@@ -3,6 +3,7 @@
 pub(crate) mod budgets;
 mod central;
 mod certificates;
+mod cno;
 mod cvo;
 mod daemons;
 mod deployments;
@@ -27,11 +28,12 @@ use serde_json::Value;
 use crate::api::ApiService;
 use crate::clock::minutes;
 use crate::kube_ovn::KubeOvn;
+use crate::machine_daemon::Units;
 use crate::rng::Rng;
 use crate::scenario::WorldFault;
 use crate::store::{Resource, Store};
 use crate::world::graph::UpdateGraph;
-use crate::world::shape::ClusterShape;
+use crate::world::shape::{ClusterShape, NetworkPlugin};
 use disruptions::Board;
 use hosts::Host;
 use ledger::Ledger;
@@ -74,6 +76,10 @@ struct Shared {
     published: Arc<Mutex<UpdateGraph>>,
     board: Board,
     hosts: BTreeMap<String, Host>,
+    /// The plugin that the pods of each node talk over since its last boot.
+    plugins: BTreeMap<String, NetworkPlugin>,
+    /// What the nodes' systemd was told.
+    units: Arc<Units>,
     ledger: Arc<Mutex<Ledger>>,
     started: DateTime<Utc>,
     accepted: Vec<DateTime<Utc>>,
@@ -136,8 +142,8 @@ fn earlier(a: Option<DateTime<Utc>>, b: Option<DateTime<Utc>>) -> Option<DateTim
 }
 
 /// The controllers of OpenShift.
-fn openshift(rng: &Rng) -> Vec<Box<dyn Controller>> {
-    vec![
+fn openshift(rng: &Rng, shape: &ClusterShape) -> Vec<Box<dyn Controller>> {
+    let mut all: Vec<Box<dyn Controller>> = vec![
         Box::new(disruptions::Disruptions),
         Box::new(cvo::Cvo::new(rng.fork("cvo"))),
         Box::new(gates::Gates),
@@ -148,7 +154,13 @@ fn openshift(rng: &Rng) -> Vec<Box<dyn Controller>> {
         Box::new(replicas::Replicas::new(rng.fork("replicas"))),
         Box::new(budgets::Budgets),
         Box::new(certificates::Certificates::default()),
-    ]
+        Box::new(cno::Cno::new(rng.fork("cno"))),
+    ];
+    // Nothing but another network exchanges daemons.
+    if shape.network != NetworkPlugin::default() {
+        all.push(Box::new(daemons::Daemons::new(rng.fork("daemons"))));
+    }
+    all
 }
 
 /// The controllers of plain Kubernetes with Kube-OVN.
@@ -186,13 +198,14 @@ impl Controllers {
         faults: Vec<WorldFault>,
         ledger: Arc<Mutex<Ledger>>,
         kube_ovn: Option<&KubeOvn>,
+        units: Arc<Units>,
     ) -> Self {
         let store = api.store().clone();
         let graph = published.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let started = store.clock().now();
         let rng = Rng::new(shape.seed).fork("controllers");
         let all = match kube_ovn {
-            None => openshift(&rng),
+            None => openshift(&rng, &shape),
             Some(kube_ovn) => plain(&rng, kube_ovn, &shape),
         };
         // Everybody looks once at the start.
@@ -200,6 +213,7 @@ impl Controllers {
         let mirror = Mirror::new(&store);
         let board = Board::new(faults);
         let hosts = mirror.nodes.keys().map(|name| (name.clone(), Host::default())).collect();
+        let plugins = mirror.nodes.keys().map(|name| (name.clone(), shape.network)).collect();
         let shared = Shared {
             api,
             shape,
@@ -209,6 +223,8 @@ impl Controllers {
             published,
             board,
             hosts,
+            plugins,
+            units,
             ledger,
             started,
             accepted: vec![],
@@ -221,6 +237,7 @@ impl Controllers {
     pub(crate) async fn run(mut self) {
         let mut changes = self.store.changes();
         let clock = self.store.clock().clone();
+        let units = Arc::clone(&self.shared.units);
         loop {
             changes.borrow_and_update();
             let due = self.settle();
@@ -232,6 +249,7 @@ impl Controllers {
             };
             tokio::select! {
                 () = timer => {}
+                () = units.news.notified() => self.shared.wake("kubelets"),
                 alive = changes.changed() => if alive.is_err() { return },
             }
         }

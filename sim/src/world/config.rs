@@ -7,9 +7,7 @@ use super::graph::parse;
 use super::operators::OPERATORS;
 use super::shape::Platform;
 use super::{Draft, Plan};
-use crate::store::resources::{
-    APIREQUESTCOUNTS, CLUSTERSERVICEVERSIONS, CONFIGMAPS, INFRASTRUCTURES, NAMESPACES, NETWORKS_CONFIG, SECRETS,
-};
+use crate::store::resources::{APIREQUESTCOUNTS, CLUSTERSERVICEVERSIONS, CONFIGMAPS, INFRASTRUCTURES, NAMESPACES, SECRETS};
 
 /// The namespace and name of the signer that kubelets trust the API server by.
 pub(crate) const SIGNER: (&str, &str) = ("openshift-kube-apiserver-operator", "kube-apiserver-to-kubelet-signer");
@@ -41,7 +39,8 @@ pub(super) fn namespace(name: &str) -> Draft {
 }
 
 pub(super) fn drafts(plan: &mut Plan<'_>) -> Vec<Draft> {
-    let mut all = vec![infrastructure(plan), network(), signer(plan), install_config()];
+    let mut all = vec![infrastructure(plan), signer(plan), install_config()];
+    all.extend(super::network::drafts(plan));
     all.extend(super::access::drafts(plan));
     all.push(config_map(MCO_IMAGES, &json!({ "releaseVersion": plan.release.version })));
     all.push(config_map(ADMIN_GATES, &gates(plan.shape, parse(&plan.release.version).minor)));
@@ -106,15 +105,6 @@ fn infrastructure(plan: &Plan<'_>) -> Draft {
     });
     let spec = json!({ "platformSpec": platform_spec, "cloudConfig": { "name": "" } });
     Draft::new(INFRASTRUCTURES, json!({ "metadata": { "name": "cluster" }, "spec": spec, "status": status }))
-}
-
-fn network() -> Draft {
-    let ranges = json!([{ "cidr": "10.128.0.0/14", "hostPrefix": 23 }]);
-    let spec = json!({ "clusterNetwork": ranges, "serviceNetwork": ["172.30.0.0/16"], "networkType": "OVNKubernetes",
-        "externalIP": { "policy": {} } });
-    let status = json!({ "clusterNetwork": ranges, "serviceNetwork": ["172.30.0.0/16"], "networkType": "OVNKubernetes",
-        "clusterNetworkMTU": 8901 });
-    Draft::new(NETWORKS_CONFIG, json!({ "metadata": { "name": "cluster" }, "spec": spec, "status": status }))
 }
 
 fn signer(plan: &Plan<'_>) -> Draft {

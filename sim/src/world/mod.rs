@@ -6,6 +6,7 @@ mod awkward;
 pub(crate) mod config;
 pub mod graph;
 pub(crate) mod json;
+pub(crate) mod network;
 pub(crate) mod nodes;
 pub(crate) mod operators;
 mod overlays;

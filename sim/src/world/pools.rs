@@ -3,15 +3,17 @@
 use serde_json::{Value, json};
 
 use super::graph::Release;
-use super::json::{Said, name, selects, set_condition};
+use super::json::{Said, name, selects, set_condition, text};
 use super::nodes::mco;
-use super::shape::PoolShape;
+use super::shape::{NetworkPlugin, PoolShape};
 use super::{Draft, Plan};
 use crate::clock::rfc3339;
 use crate::store::resources::{MACHINECONFIGPOOLS, MACHINECONFIGS};
 
 /// The label by which pools select machine configs.
 pub(crate) const ROLE: &str = "machineconfiguration.openshift.io/role";
+/// The program that makes the host's bridges for a network plugin.
+const CONFIGURE_OVS: &str = "/usr/local/bin/configure-ovs.sh";
 /// The annotation that tells the release a rendered config was made from.
 pub(crate) const RELEASE: &str = "machineconfiguration.openshift.io/release-image-version";
 
@@ -22,7 +24,7 @@ pub(super) fn drafts(plan: &mut Plan<'_>) -> Vec<Draft> {
     let master = PoolShape::new("master", plan.shape.control_plane);
     for pool in std::iter::once(&master).chain(&plan.shape.pools) {
         let object = pool_object(plan, pool, &sources);
-        let rendered = rendered_object(&object, &sources, &plan.release);
+        let rendered = rendered_object(&object, &sources, &plan.release, plan.shape.network);
         all.push(Draft::new(MACHINECONFIGPOOLS, object));
         all.push(Draft::new(MACHINECONFIGS, rendered).owned_by(&MACHINECONFIGPOOLS, "", &pool.name));
     }
@@ -32,7 +34,7 @@ pub(super) fn drafts(plan: &mut Plan<'_>) -> Vec<Draft> {
 /// The config that a pool's nodes run when the simulation starts.
 pub(super) fn initial_rendered(plan: &Plan<'_>, pool: &str) -> String {
     let sources: Vec<Value> = roles(plan).iter().flat_map(|role| sources(role)).collect();
-    rendered_name(pool, &selected(&selector(pool), sources.iter()), &plan.release)
+    rendered_name(pool, &selected(&selector(pool), sources.iter()), &plan.release, plan.shape.network)
 }
 
 fn roles(plan: &Plan<'_>) -> Vec<String> {
@@ -82,9 +84,12 @@ pub(crate) fn selected<'a>(selector: &Value, all: impl Iterator<Item = &'a Value
 }
 
 /// The name of what a pool renders: a digest over its sources and the release's own templates.
-pub(crate) fn rendered_name(pool: &str, sources: &[&Value], release: &Release) -> String {
+pub(crate) fn rendered_name(pool: &str, sources: &[&Value], release: &Release, plugin: NetworkPlugin) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(release.version.as_bytes());
+    if plugin != NetworkPlugin::default() {
+        hasher.update(plugin.name().as_bytes());
+    }
     for source in sources {
         hasher.update(name(source).as_bytes()).update(source["spec"].to_string().as_bytes());
     }
@@ -92,13 +97,18 @@ pub(crate) fn rendered_name(pool: &str, sources: &[&Value], release: &Release) -
 }
 
 /// What a pool renders from all machine configs.
-pub(crate) fn rendered_object<'a>(pool: &Value, all: impl IntoIterator<Item = &'a Value>, release: &Release) -> Value {
+pub(crate) fn rendered_object<'a>(
+    pool: &Value,
+    all: impl IntoIterator<Item = &'a Value>,
+    release: &Release,
+    plugin: NetworkPlugin,
+) -> Value {
     let sources = selected(&pool["spec"]["machineConfigSelector"], all.into_iter());
     let files: Vec<&Value> =
         sources.iter().filter_map(|mc| mc.pointer("/spec/config/storage/files")?.as_array()).flatten().collect();
     json!({
         "metadata": {
-            "name": rendered_name(name(pool), &sources, release),
+            "name": rendered_name(name(pool), &sources, release, plugin),
             "annotations": {
                 mco("generated-by-controller-version"): &blake3::hash(release.version.as_bytes()).to_hex()[..40],
                 RELEASE: release.version,
@@ -107,10 +117,27 @@ pub(crate) fn rendered_object<'a>(pool: &Value, all: impl IntoIterator<Item = &'
         "spec": {
             "config": { "ignition": { "version": "3.4.0" }, "storage": { "files": files },
                 "systemd": { "units": [{ "name": "ovs-configuration.service", "enabled": true,
-                    "contents": "ExecStart=/usr/local/bin/configure-ovs.sh OVNKubernetes" }] } },
+                    "contents": ovs_configuration(plugin) }] } },
             "kernelArguments": [], "kernelType": "default", "osImageURL": release.image(),
         },
     })
+}
+
+/// The unit that makes the host's bridges before the kubelet starts.
+fn ovs_configuration(plugin: NetworkPlugin) -> String {
+    format!(
+        "[Unit]\nBefore=kubelet.service\n[Service]\nType=oneshot\nExecStart={CONFIGURE_OVS} {}\n\
+         [Install]\nWantedBy=network-online.target\n",
+        plugin.name()
+    )
+}
+
+/// The plugin that a rendered config prepares its nodes for.
+pub(crate) fn prepared_for(rendered: &Value) -> Option<NetworkPlugin> {
+    let units = rendered.pointer("/spec/config/systemd/units")?.as_array()?;
+    let unit = units.iter().find(|unit| unit["name"] == "ovs-configuration.service")?;
+    let words = text(unit, "/contents").split_once(CONFIGURE_OVS)?.1;
+    NetworkPlugin::named(words.split_whitespace().next()?)
 }
 
 /// `spec.configuration` of a pool for what it renders.
@@ -123,7 +150,7 @@ pub(crate) fn configuration(rendered: &Value, sources: &[&Value]) -> Value {
 fn pool_object(plan: &Plan<'_>, shape: &PoolShape, sources: &[Value]) -> Value {
     let pool = shape.name.as_str();
     let chosen = selected(&selector(pool), sources.iter());
-    let rendered = rendered_name(pool, &chosen, &plan.release);
+    let rendered = rendered_name(pool, &chosen, &plan.release, plan.shape.network);
     let mut labels = json!({ format!("pools.operator.machineconfiguration.openshift.io/{pool}"): "" });
     if matches!(pool, "master" | "worker") {
         labels["machineconfiguration.openshift.io/mco-built-in"] = json!("");

@@ -8,7 +8,7 @@ use thiserror::Error;
 use super::graph::UpdateGraph;
 use super::snapshot::Snapshot;
 use crate::kube_ovn::KubeOvnShape;
-pub use parts::{AlertShape, Credentials, CredentialsMode, Mirror, NodeSize, Platform, PodRequests};
+pub use parts::{AlertShape, Credentials, CredentialsMode, Mirror, NetworkPlugin, NodeSize, Platform, PodRequests};
 
 /// The size, versions and peculiarities of a simulated cluster; together with the scenario it decides everything that happens.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -59,6 +59,8 @@ pub struct ClusterShape {
     pub overrides: bool,
     /// What it runs on.
     pub platform: Platform,
+    /// What connects its pods.
+    pub network: NetworkPlugin,
     /// Where components get their cloud credentials from.
     pub credentials: Credentials,
     /// Whether nothing beyond the cluster's own network can be reached: no update service but `spec.upstream`, no signatures but
@@ -208,6 +210,7 @@ impl Default for ClusterShape {
             not_upgradeable: vec![],
             overrides: false,
             platform: Platform::default(),
+            network: NetworkPlugin::default(),
             credentials: Credentials::default(),
             disconnected: false,
             mirrors: vec![],

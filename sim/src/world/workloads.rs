@@ -4,20 +4,24 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use super::config::namespace;
-use super::shape::PodRequests;
+use super::shape::{NetworkPlugin, PodRequests};
 use super::{Draft, Plan, awkward};
 use crate::clock::rfc3339;
 use crate::store::resources::{DAEMONSETS, DEPLOYMENTS, PDBS, PODS, REPLICASETS};
 
-/// Daemon sets of the platform: namespace and name.
-const DAEMONS: [(&str, &str); 6] = [
+/// Daemon sets of the platform beside the network's own: namespace and name.
+const DAEMONS: [(&str, &str); 5] = [
     ("openshift-cluster-node-tuning-operator", "tuned"),
     ("openshift-dns", "dns-default"),
     ("openshift-machine-config-operator", "machine-config-daemon"),
     ("openshift-monitoring", "node-exporter"),
     ("openshift-multus", "multus"),
-    ("openshift-ovn-kubernetes", "ovnkube-node"),
 ];
+
+/// All daemon sets of a platform with this network.
+fn daemons(plugin: NetworkPlugin) -> impl Iterator<Item = (&'static str, &'static str)> {
+    DAEMONS.into_iter().chain([plugin.daemon_set()])
+}
 
 /// Static pods of a control-plane node: namespace and prefix of the name.
 const STATIC_PODS: [(&str, &str); 4] = [
@@ -46,7 +50,7 @@ pub(super) fn drafts(plan: &mut Plan<'_>) -> Vec<Draft> {
     let nodes = nodes_by_role(plan);
     let compact = plan.shape.workers() == 0;
     let mut all = vec![];
-    for (ns, name) in DAEMONS {
+    for (ns, name) in daemons(plan.shape.network) {
         all.push(daemon_set(ns, name, nodes.iter().map(|(_, n)| n.len()).sum()));
         for node in nodes.iter().flat_map(|(_, nodes)| nodes) {
             let pod = daemon_pod(plan, ns, name, node);
@@ -134,34 +138,44 @@ fn workloads(plan: &Plan<'_>) -> Vec<Workload> {
 const APP_REPLICAS: usize = 4;
 
 fn daemon_set(ns: &str, name: &str, nodes: usize) -> Draft {
-    let labels = json!({ "app": name });
-    let object = json!({
-        "metadata": { "name": name, "namespace": ns, "labels": labels },
-        "spec": { "selector": { "matchLabels": labels }, "updateStrategy": { "type": "RollingUpdate", "rollingUpdate": { "maxUnavailable": "10%" } },
-            "template": { "metadata": { "labels": labels }, "spec": { "containers": containers(name, PodRequests::default()), "tolerations": [{ "operator": "Exists" }] } } },
-        "status": { "currentNumberScheduled": nodes, "desiredNumberScheduled": nodes, "numberAvailable": nodes, "numberMisscheduled": 0,
-            "numberReady": nodes, "updatedNumberScheduled": nodes, "observedGeneration": 1 },
-    });
+    let mut object = daemon_set_object(ns, name);
+    object["status"] = json!({ "currentNumberScheduled": nodes, "desiredNumberScheduled": nodes, "numberAvailable": nodes, "numberMisscheduled": 0,
+        "numberReady": nodes, "updatedNumberScheduled": nodes, "observedGeneration": 1 });
     Draft::new(DAEMONSETS, object)
+}
+
+/// A daemon set of the platform, without a status: on every node, a tenth of its pods exchanged at a time.
+pub(crate) fn daemon_set_object(ns: &str, name: &str) -> Value {
+    json!({
+        "metadata": { "name": name, "namespace": ns, "labels": { "app": name } },
+        "spec": { "selector": { "matchLabels": { "app": name } }, "updateStrategy": { "type": "RollingUpdate", "rollingUpdate": { "maxUnavailable": "10%" } },
+            "template": daemon_template(name) },
+    })
+}
+
+fn daemon_template(name: &str) -> Value {
+    json!({ "metadata": { "labels": { "app": name } }, "spec": { "containers": containers(name, PodRequests::default()), "tolerations": [{ "operator": "Exists" }] } })
 }
 
 fn daemon_pod(plan: &mut Plan<'_>, ns: &str, name: &str, node: &str) -> Draft {
     let mut pod = pod_object(ns, &format!("{name}-{}", plan.rng.suffix()), &json!({ "app": name }), name, 30);
+    pod["metadata"]["labels"][REVISION_HASH] = json!(template_hash(&daemon_template(name)));
     pod["spec"]["tolerations"] = json!([{ "operator": "Exists" }]);
     start(&mut pod, node, &plan.ago(POD_AGE));
     Draft::new(PODS, pod).owned_by(&DAEMONSETS, ns, name).aged(POD_AGE)
 }
 
 /// A daemon set's pod on a node that joined.
-pub(crate) fn daemon_pods(node: &str) -> Vec<(&'static str, Value)> {
+pub(crate) fn daemon_pods(node: &str, plugin: NetworkPlugin) -> Vec<(&'static str, Value)> {
     let pod = |(ns, name): (&'static str, &'static str)| {
         let mut pod = pod_object(ns, "", &json!({ "app": name }), name, 30);
         pod["metadata"]["generateName"] = json!(format!("{name}-"));
+        pod["metadata"]["labels"][REVISION_HASH] = json!(template_hash(&daemon_template(name)));
         pod["spec"]["tolerations"] = json!([{ "operator": "Exists" }]);
         pod["spec"]["nodeName"] = json!(node);
         (name, pod)
     };
-    DAEMONS.into_iter().map(pod).collect()
+    daemons(plugin).map(pod).collect()
 }
 
 fn static_pod(plan: &Plan<'_>, ns: &str, name: &str, node: &str) -> Draft {

@@ -17,10 +17,11 @@ use super::ledger::Disruption;
 use super::mirror::News;
 use super::{Controller, Cx, earlier};
 use crate::rng::Rng;
-use crate::store::resources::{CLUSTEROPERATORS, CONFIGMAPS, MACHINECONFIGPOOLS, MACHINECONFIGS, NODES};
+use crate::store::resources::{CLUSTEROPERATORS, CONFIGMAPS, MACHINECONFIGPOOLS, MACHINECONFIGS, NETWORKS_CONFIG, NODES};
 use crate::world::config::MCO_IMAGES;
 use crate::world::graph::Release;
 use crate::world::json::{Said, annotate, name, set_condition, text};
+use crate::world::network::Network;
 use crate::world::nodes::mco;
 use crate::world::pools::{RELEASE, configuration, rendered_name, rendered_object, selected, spell_out_conditions};
 use membership::Membership;
@@ -64,7 +65,7 @@ impl Controller for Mco {
     }
 
     fn concerns(&self, news: &News) -> bool {
-        let tables = [&MACHINECONFIGPOOLS, &MACHINECONFIGS, &CONFIGMAPS, &CLUSTEROPERATORS];
+        let tables = [&MACHINECONFIGPOOLS, &MACHINECONFIGS, &CONFIGMAPS, &CLUSTEROPERATORS, &NETWORKS_CONFIG];
         !news.nodes.is_empty() || tables.iter().any(|r| news.of(r))
     }
 
@@ -72,7 +73,7 @@ impl Controller for Mco {
         let release = release(cx);
         let pools = cx.store.list(&MACHINECONFIGPOOLS);
         let reshaped = self.forget_deleted(cx, &pools) | self.meet_new(&pools);
-        if cx.news.of(&MACHINECONFIGS) || cx.news.of(&CONFIGMAPS) || reshaped {
+        if [&MACHINECONFIGS, &CONFIGMAPS, &NETWORKS_CONFIG].iter().any(|r| cx.news.of(r)) || reshaped {
             self.plan_renders(cx, &pools, &release);
             configs::judge_nodes(cx);
         }
@@ -136,6 +137,7 @@ impl Mco {
     /// Notices pools whose sources or templates changed.
     fn plan_renders(&mut self, cx: &Cx<'_>, pools: &[Arc<Value>], release: &Release) {
         let configs = cx.store.list(&MACHINECONFIGS);
+        let plugin = Network::read(cx.store).rendered();
         for pool in pools {
             let sources = selected(&pool["spec"]["machineConfigSelector"], configs.iter().map(|mc| &**mc));
             let Some(state) = self.pools.get_mut(name(pool)) else { continue };
@@ -144,7 +146,7 @@ impl Mco {
                 state.render_at = None;
                 continue;
             }
-            let wanted = rendered_name(name(pool), &sources, release);
+            let wanted = rendered_name(name(pool), &sources, release, plugin);
             if wanted == text(pool, "/spec/configuration/name") {
                 state.render_at = None;
             } else if state.render_at.is_none() {
@@ -155,13 +157,14 @@ impl Mco {
 
     /// Renders: also for paused pools, whose nodes then wait.
     fn render_due(&mut self, cx: &Cx<'_>, pools: &[Arc<Value>], release: &Release) {
+        let plugin = Network::read(cx.store).rendered();
         for pool in pools {
             let Some(state) = self.pools.get_mut(name(pool)) else { continue };
             if state.render_at.take_if(|at| *at <= cx.now).is_none() {
                 continue;
             }
             let configs = cx.store.list(&MACHINECONFIGS);
-            let mut rendered = rendered_object(pool, configs.iter().map(|mc| &**mc), release);
+            let mut rendered = rendered_object(pool, configs.iter().map(|mc| &**mc), release, plugin);
             rendered["metadata"]["ownerReferences"] = json!([{
                 "apiVersion": "machineconfiguration.openshift.io/v1", "kind": "MachineConfigPool", "name": name(pool),
                 "uid": pool["metadata"]["uid"], "controller": true, "blockOwnerDeletion": true }]);

@@ -172,3 +172,41 @@ pub struct AlertShape {
     #[serde(default)]
     pub minutes: Option<f64>,
 }
+
+/// What connects the pods of all nodes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NetworkPlugin {
+    /// OVN-Kubernetes.
+    #[default]
+    #[serde(rename = "OVNKubernetes")]
+    Ovn,
+    /// OpenShift SDN, which releases since 4.17 do not have.
+    #[serde(rename = "OpenShiftSDN")]
+    Sdn,
+}
+
+impl NetworkPlugin {
+    /// Every plugin.
+    pub const ALL: [Self; 2] = [Self::Ovn, Self::Sdn];
+
+    /// As the network objects name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ovn => "OVNKubernetes",
+            Self::Sdn => "OpenShiftSDN",
+        }
+    }
+
+    /// The plugin of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|plugin| plugin.name() == name)
+    }
+
+    /// The namespace of its DaemonSet, and the DaemonSet.
+    pub fn daemon_set(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Ovn => ("openshift-ovn-kubernetes", "ovnkube-node"),
+            Self::Sdn => ("openshift-sdn", "sdn"),
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! What runs in the pods of the machine-config daemon: commands on the nodes' own systems, under `chroot /rootfs`.
+
+mod units;
+
+use std::sync::Arc;
+
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, ready};
+use serde_json::Value;
+
+use crate::containers::{Containers, Output};
+use crate::store::Store;
+use crate::store::resources::NODES;
+use crate::world::json::{label, text};
+
+pub(crate) use units::Units;
+
+/// The DaemonSet, its label and its container.
+const DAEMON: &str = "machine-config-daemon";
+
+/// The containers of an OpenShift cluster, as far as anybody runs commands in them.
+pub(crate) struct Hosts {
+    store: Store,
+    units: Arc<Units>,
+}
+
+impl Hosts {
+    pub(crate) fn new(store: Store, units: Arc<Units>) -> Self {
+        Self { store, units }
+    }
+
+    /// Runs a command on a node's own system.
+    fn run(&self, node: &str, words: &[&str]) -> Output {
+        let boot_id = || {
+            let node = self.store.get(&NODES, None, node);
+            node.map_or(String::new(), |node| text(&node, "/status/nodeInfo/bootID").to_owned())
+        };
+        match words {
+            ["cat", "/proc/sys/kernel/random/boot_id"] => Output::said(format!("{}\n", boot_id())),
+            ["hostname"] => Output::said(format!("{node}\n")),
+            ["systemd-run", arguments @ ..] => self.units.arm(node, arguments, self.store.clock().now()),
+            ["systemctl", "show", "--property=ActiveState", "--value", unit] => {
+                let state = if self.units.is_armed(node, unit) { "active" } else { "inactive" };
+                Output::said(format!("{state}\n"))
+            }
+            ["shutdown", "-r", "+1"] => {
+                self.units.schedule_shutdown(node, self.store.clock().now());
+                Output::said("Reboot scheduled, use 'shutdown -c' to cancel.\n")
+            }
+            _ => Output::failed(127, format!("chroot: failed to run command '{}': No such file or directory\n", words.join(" "))),
+        }
+    }
+}
+
+impl Containers for Hosts {
+    fn exec(&self, pod: Arc<Value>, container: String, command: Vec<String>) -> BoxFuture<'static, Option<Output>> {
+        let words: Vec<&str> = command.iter().map(String::as_str).collect();
+        let output = match words.as_slice() {
+            ["chroot", "/rootfs", words @ ..] if label(&pod, "app") == Some(DAEMON) && container == DAEMON => {
+                Some(self.run(text(&pod, "/spec/nodeName"), words))
+            }
+            _ => None,
+        };
+        ready(output).boxed()
+    }
+
+    fn is_act(&self, command: &[String]) -> bool {
+        command.iter().any(|word| word == "systemd-run" || word == "shutdown")
+    }
+}

@@ -1,0 +1,100 @@
+//! Transient systemd units on the nodes, of which only those that reboot their node do anything.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::Notify;
+
+use crate::containers::Output;
+
+/// What every node's systemd has been told.
+#[derive(Debug, Default)]
+pub(crate) struct Units {
+    armed: Mutex<BTreeMap<String, BTreeMap<String, RebootUnit>>>,
+    /// Told when something was armed.
+    pub(crate) news: Notify,
+}
+
+/// A timer that reboots its node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RebootUnit {
+    /// When it elapses.
+    pub(crate) due: DateTime<Utc>,
+    /// The only boot that it ends; any, if none.
+    pub(crate) boot_id: Option<String>,
+}
+
+/// The unit that stands for `shutdown -r`, of which there is one at a time.
+const SHUTDOWN: &str = "systemd-shutdownd";
+
+impl Units {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, BTreeMap<String, RebootUnit>>> {
+        self.armed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `systemd-run --unit=NAME --on-active=SECONDS … /bin/sh -c SCRIPT`.
+    pub(super) fn arm(&self, node: &str, arguments: &[&str], now: DateTime<Utc>) -> Output {
+        let option = |name: &str| arguments.iter().find_map(|word| word.strip_prefix(name));
+        let seconds = option("--on-active=").and_then(|text| text.trim_end_matches('s').parse::<i64>().ok());
+        let (Some(unit), Some(seconds), Some(script)) = (option("--unit="), seconds, arguments.last()) else {
+            return Output::failed(1, "Command line to execute required.\n");
+        };
+        if !script.contains("systemctl reboot") {
+            return Output::said(format!("Running timer as unit: {unit}.timer\n"));
+        }
+        let mut armed = self.lock();
+        let units = armed.entry(node.to_owned()).or_default();
+        if units.contains_key(unit) {
+            let text =
+                format!("Failed to start transient timer unit: Unit {unit}.timer was already loaded or has a fragment file.\n");
+            return Output::failed(1, text);
+        }
+        units.insert(unit.to_owned(), RebootUnit { due: now + TimeDelta::seconds(seconds), boot_id: named_boot(script) });
+        drop(armed);
+        self.news.notify_one();
+        Output {
+            stderr: format!("Running timer as unit: {unit}.timer\nWill run service as unit: {unit}.service\n").into_bytes(),
+            ..Output::default()
+        }
+    }
+
+    /// `shutdown -r +1`.
+    pub(super) fn schedule_shutdown(&self, node: &str, now: DateTime<Utc>) {
+        let unit = RebootUnit { due: now + TimeDelta::seconds(60), boot_id: None };
+        self.lock().entry(node.to_owned()).or_default().insert(SHUTDOWN.to_owned(), unit);
+        self.news.notify_one();
+    }
+
+    /// Whether a timer of this name waits on a node.
+    pub(super) fn is_armed(&self, node: &str, unit: &str) -> bool {
+        self.lock().get(node).is_some_and(|units| units.contains_key(unit.trim_end_matches(".timer")))
+    }
+
+    /// Takes the timers that have elapsed, each with its node.
+    pub(crate) fn take_due(&self, now: DateTime<Utc>) -> Vec<(String, RebootUnit)> {
+        let mut due = vec![];
+        for (node, units) in self.lock().iter_mut() {
+            let elapsed: BTreeSet<String> =
+                units.iter().filter(|(_, unit)| unit.due <= now).map(|(name, _)| name.clone()).collect();
+            due.extend(elapsed.iter().filter_map(|name| units.remove(name)).map(|unit| (node.clone(), unit)));
+        }
+        due
+    }
+
+    /// When the next one elapses.
+    pub(crate) fn next_due(&self) -> Option<DateTime<Utc>> {
+        self.lock().values().flat_map(BTreeMap::values).map(|unit| unit.due).min()
+    }
+
+    /// Transient units do not outlive a boot.
+    pub(crate) fn forget(&self, node: &str) {
+        self.lock().remove(node);
+    }
+}
+
+/// The only boot that a script ends, if it looks for one.
+fn named_boot(script: &str) -> Option<String> {
+    let is_boot_id = |word: &&str| word.len() == 36 && word.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
+    script.split(['"', '\'', ' ']).find(is_boot_id).map(str::to_owned)
+}

@@ -35,6 +35,7 @@ mod limiter;
 mod link;
 pub mod machine_health;
 pub mod mirror;
+pub mod network;
 pub mod ovn;
 pub mod pool;
 pub mod preflight;

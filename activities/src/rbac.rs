@@ -42,8 +42,8 @@ pub(crate) const fn within(
     Permission { verb, group, resource, namespace: Some(namespace) }
 }
 
-const CONFIG: &str = "config.openshift.io";
-const MACHINE_CONFIG: &str = "machineconfiguration.openshift.io";
+pub(crate) const CONFIG: &str = "config.openshift.io";
+pub(crate) const MACHINE_CONFIG: &str = "machineconfiguration.openshift.io";
 const MACHINE: &str = "machine.openshift.io";
 const MACHINES: &str = "openshift-machine-api";
 
@@ -199,12 +199,14 @@ pub fn needed_by(activity: &str) -> Option<Vec<Permission>> {
         (crate::ovn::members::AwaitMembers::NAME, &[&LOOK_AT_CENTRAL]),
     ];
     let own = table.iter().find(|(name, _)| name.as_str() == activity).map(|(_, permissions)| permissions.concat());
-    own.or_else(|| crate::canary::needed_by(activity)).or_else(|| crate::ovn::needed_by(activity))
+    own.or_else(|| crate::canary::needed_by(activity))
+        .or_else(|| crate::network::needed_by(activity))
+        .or_else(|| crate::ovn::needed_by(activity))
 }
 
 const READ_INVENTORY: [Permission; 4] =
     [READ_VERSION, LIST_POOLS, on("list", "", "nodes"), on("list", "operators.coreos.com", "clusterserviceversions")];
-const OPERATOR: &str = "operator.openshift.io";
+pub(crate) const OPERATOR: &str = "operator.openshift.io";
 const LIST_CREDENTIALS_REQUESTS: Permission = on("list", "cloudcredential.openshift.io", "credentialsrequests");
 /// The secrets that operators ask for are looked up where the login may; a role over all secrets would be too much for that.
 const READ_CREDENTIALS: [Permission; 7] = [

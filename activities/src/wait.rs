@@ -28,6 +28,8 @@ pub struct Wait {
     pub spacing: Duration,
     /// How long the API server may be away before the wait gives up for this attempt.
     pub outage_budget: Duration,
+    /// Whether only the condition is told of, and nothing that is noticed beside it: where everything else is expected to be down.
+    pub alone: bool,
 }
 
 /// Outside a declared outage an API server is back within a few minutes; half an hour covers the reboot of a
@@ -36,7 +38,7 @@ pub const OUTAGE_BUDGET: Duration = Duration::from_secs(30 * 60);
 
 impl Default for Wait {
     fn default() -> Self {
-        Self { samples: 1, spacing: Duration::ZERO, outage_budget: OUTAGE_BUDGET }
+        Self { samples: 1, spacing: Duration::ZERO, outage_budget: OUTAGE_BUDGET, alone: false }
     }
 }
 
@@ -71,6 +73,10 @@ pub async fn wait_for(
             }
             Followed::Yes => match (judge(&snapshot), reporter.compare(&snapshot)) {
                 (Verdict::Failed { code, message }, _) => return Err(ActivityError::permanent(code, message)),
+                (verdict @ Verdict::NotYet { .. }, _) if wait.alone => {
+                    samples = Samples::default();
+                    reporter.say(verdict.to_string());
+                }
                 (verdict @ Verdict::NotYet { .. }, noticed) => {
                     samples = Samples::default();
                     reporter.explain(&verdict, noticed, &snapshot).await;

@@ -40,7 +40,7 @@ use crate::cluster::Cluster;
 pub const NAMESPACE: &str = "kube-system";
 
 /// A hash in hexadecimal digits.
-fn hex(digest: &ring::digest::Digest) -> String {
+pub(crate) fn hex(digest: &ring::digest::Digest) -> String {
     digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
 }
 

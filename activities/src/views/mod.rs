@@ -43,7 +43,11 @@ pub use layered::{
 };
 pub use machine::{Machine, MachineHealthCheck, MachineHealthCheckSpec, MachineStatus, NodeRef};
 pub use mirror::{ContentSourcePolicy, ContentSourceSpec, DigestMirrorSet, DigestMirrorSpec, MirrorRule};
-pub use network::{ClusterNetwork, ClusterNetworkState};
+pub use network::{
+    ClusterNetwork, ClusterNetworkSpec, ClusterNetworkState, DefaultNetwork, DesiredState, HostInterface, Ignition,
+    MachineConfig, MachineConfigSpec, Migration, NetworkOperator, NetworkOperatorSpec, NodeNetworkPolicy, NodeNetworkPolicySpec,
+    OvnConfig, PodRange, SdnConfig, Systemd, Unit,
+};
 pub use node::{Node, NodeAddress, NodeInfo, NodeSpec, NodeStatus, Taint};
 pub use operator::{ClusterOperator, ClusterOperatorStatus, OperandVersion};
 pub use pod::{ContainerState, ContainerStatus, EndedContainer, Pod, PodSpec, PodStatus, WaitingContainer};

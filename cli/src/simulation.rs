@@ -11,6 +11,7 @@ use windlass_engine::{Clock, Timestamp};
 use windlass_sim::hazards::Faults;
 use windlass_sim::kube_ovn::real::{RealRaft, Settings};
 use windlass_sim::kube_ovn::{self, KubeOvnShape};
+use windlass_sim::shape::NetworkPlugin;
 use windlass_sim::snapshot::Snapshot;
 use windlass_sim::{ClusterShape, Scenario, Sim, SimClock};
 
@@ -36,6 +37,9 @@ pub(crate) struct ShapeArgs {
     #[arg(long, value_name = "VERSION", num_args = 0..=1, default_missing_value = kube_ovn::VERSION, value_parser = kube_ovn_version,
         global = true, help_heading = CLUSTER)]
     kube_ovn: Option<String>,
+    /// What connects the pods
+    #[arg(long, value_name = "PLUGIN", value_parser = network, conflicts_with = "kube_ovn", global = true, help_heading = CLUSTER)]
+    network: Option<NetworkPlugin>,
     /// A snapshot of a real cluster, to be simulated as it is
     #[arg(long, value_name = "FILE", conflicts_with_all = ["nodes", "pools", "version", "kube_ovn"], global = true, help_heading = CLUSTER)]
     from: Option<PathBuf>,
@@ -48,9 +52,9 @@ pub(crate) struct ShapeArgs {
 }
 
 impl ShapeArgs {
-    /// The cluster as asked for, with what is wrong with it from the start and what goes wrong later; one with Kube-OVN where that is
-    /// needed, whatever was asked for.
-    pub(crate) fn plan(&self, needs_kube_ovn: bool) -> Result<PlannedSim, Failure> {
+    /// The cluster as asked for, with what is wrong with it from the start and what goes wrong later; `suit` makes it one that a
+    /// workflow is for, whatever was asked for.
+    pub(crate) fn plan(&self, suit: impl Fn(&mut ClusterShape)) -> Result<PlannedSim, Failure> {
         let faults = Faults::read(self.faults.as_deref().unwrap_or_default()).map_err(|e| instructed(&e.to_string()))?;
         let copied = self.from.as_deref().map(Snapshot::load).transpose().map_err(|e| instructed(&e.to_string()))?;
         let epoch = copied.as_ref().map_or_else(epoch, |copied| copied.taken);
@@ -59,9 +63,7 @@ impl ShapeArgs {
             Some(copied) => copied.shape(self.seed),
             None => self.shape()?,
         };
-        if needs_kube_ovn {
-            shape.kube_ovn.get_or_insert_default();
-        }
+        suit(&mut shape);
         faults.apply(&mut shape);
         let scenario = faults.scenario(&shape).map_err(|e| instructed(&e.to_string()))?;
         Ok(PlannedSim { shape, scenario, epoch, notes, is_troubled: !faults.is_empty() })
@@ -76,6 +78,9 @@ impl ShapeArgs {
         }
         if let Some(version) = &self.kube_ovn {
             shape.kube_ovn = Some(KubeOvnShape { version: version.clone(), ..KubeOvnShape::default() });
+        }
+        if let Some(plugin) = self.network {
+            shape.network = plugin;
         }
         if let Some(pools) = &self.pools {
             shape = shape.with_pools(pools).map_err(|e| instructed(&e.to_string()))?;
@@ -144,6 +149,12 @@ fn kube_ovn_version(text: &str) -> Result<String, String> {
     let version = text.trim_start_matches('v');
     let said = |_| format!("{text:?} is no version; write it as in --kube-ovn=1.13.2, or put --kube-ovn last");
     semver::Version::parse(version).map(|version| version.to_string()).map_err(said)
+}
+
+/// Reads the name of a network plugin.
+fn network(text: &str) -> Result<NetworkPlugin, String> {
+    let known = NetworkPlugin::ALL.map(NetworkPlugin::name).join(", ");
+    NetworkPlugin::named(text).ok_or_else(|| format!("{text:?} is no network plugin that is simulated; name one of: {known}"))
 }
 
 /// The simulated cluster's errors say what could not be done, a colon, and what to do.

@@ -4,6 +4,7 @@
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::LocalBoxFuture;
@@ -39,11 +40,18 @@ pub struct Around {
     pub after: for<'a> fn(&'a Stage) -> LocalBoxFuture<'a, ()>,
     /// What of a write must be the same in every run; none if it may be made again.
     pub effect: fn(&str) -> Option<String>,
+    /// How long the cluster is left to itself between a crash and the next worker.
+    pub away: Duration,
 }
 
 impl Default for Around {
     fn default() -> Self {
-        Self { before: |_| async {}.boxed_local(), after: |_| async {}.boxed_local(), effect: |effect| Some(effect.to_owned()) }
+        Self {
+            before: |_| async {}.boxed_local(),
+            after: |_| async {}.boxed_local(),
+            effect: |effect| Some(effect.to_owned()),
+            away: Duration::ZERO,
+        }
     }
 }
 
@@ -96,6 +104,7 @@ impl Proof {
 
     /// Drives a disturbed run to its end and compares what the cluster has seen.
     async fn finish(&self, stage: &Stage, calm: &Calm, what: &str) {
+        stage.sim.clock().sleep(self.around.away).await;
         for _ in 0..MOST_RESUMES {
             if stage.state().is_none() {
                 // The crash came before the start was on record: for the operator the start failed, and is given again.

@@ -29,6 +29,7 @@ fn proof(workflow: &'static str, input: Value) -> Proof {
             before: |stage| async { remember(stage, "before").await }.boxed_local(),
             after: |stage| whole(stage).boxed_local(),
             effect: lasting,
+            ..Around::default()
         },
     }
 }

@@ -7,6 +7,7 @@ use windlass_activities::Cluster;
 use windlass_activities::admin_ack::{Gate, Gates};
 use windlass_activities::canary::{ReadWave, WaveState, Waves};
 use windlass_activities::estimate::{Estimates, Spread};
+use windlass_activities::network::check::MigrationReport;
 use windlass_activities::ovn::check::CentralReport;
 use windlass_activities::pool::{AwaitPool, PoolState};
 use windlass_activities::preflight::PreflightReport;
@@ -22,6 +23,8 @@ pub struct Draft {
     pub preflight: Option<PreflightReport>,
     /// What the look at ovn-central found.
     pub central: Option<CentralReport>,
+    /// What the look at the network found.
+    pub migration: Option<MigrationReport>,
     /// How long its steps take, by the place of their deed.
     pub spreads: Vec<Spread>,
 }
@@ -44,6 +47,9 @@ const ROLLOUT: Spread = Spread { p50_seconds: 2 * 60, p90_seconds: 6 * 60 };
 /// A copy of a few megabytes, or a short-lived pod on a node.
 const COPY: Spread = Spread { p50_seconds: 10, p90_seconds: 60 };
 
+/// All nodes boot at once, and the API comes back with the control plane.
+const REBOOT_ALL: Spread = Spread { p50_seconds: 15 * 60, p90_seconds: 45 * 60 };
+
 /// One read or one write.
 const QUICK: Spread = Spread { p50_seconds: 1, p90_seconds: 5 };
 
@@ -51,6 +57,7 @@ const QUICK: Spread = Spread { p50_seconds: 1, p90_seconds: 5 };
 const LOOKS: &[&str] = &[
     "check-credential-files",
     "check-disconnected",
+    "check-network-migration",
     "check-ovn-central",
     "choose-waves",
     "find-window",
@@ -59,6 +66,7 @@ const LOOKS: &[&str] = &[
     "list-pools",
     "list-stale-ovs-pods",
     "preflight",
+    "read-boots",
     "read-credentials",
     "read-deadlines",
     "read-gates",
@@ -89,6 +97,7 @@ pub async fn draft(
         pools: Vec::new(),
         preflight: None,
         central: None,
+        migration: None,
         spreads: Vec::new(),
     };
     let foresight = foresee(&registry, workflow, input, clock.now(), &mut teller).await?;
@@ -98,7 +107,7 @@ pub async fn draft(
         Deed::Gate { .. } | Deed::Sleep | Deed::Hold { .. } | Deed::GiveBack { .. } => Spread { p50_seconds: 0, p90_seconds: 0 },
     };
     let spreads = foresight.deeds.iter().map(|deed| &deed.what).map(of_deed).collect();
-    Ok(Draft { foresight, preflight: teller.preflight, central: teller.central, spreads })
+    Ok(Draft { foresight, preflight: teller.preflight, central: teller.central, migration: teller.migration, spreads })
 }
 
 struct Teller<'a> {
@@ -111,6 +120,7 @@ struct Teller<'a> {
     pools: Vec<PoolState>,
     preflight: Option<PreflightReport>,
     central: Option<CentralReport>,
+    migration: Option<MigrationReport>,
     spreads: Vec<Spread>,
 }
 
@@ -190,6 +200,12 @@ impl Teller<'_> {
                 self.central = Some(report.clone());
                 written(&CentralReport { blockers: Vec::new(), ..report })
             }
+            "check-network-migration" => {
+                let report: MigrationReport = read(&output)?;
+                self.pools.clone_from(&report.pools);
+                self.migration = Some(report.clone());
+                written(&MigrationReport { blockers: Vec::new(), ..report })
+            }
             "choose-waves" => {
                 self.waves = Some(read(&output)?);
                 Ok(output)
@@ -206,12 +222,18 @@ impl Teller<'_> {
         match asked.activity.as_str() {
             "await-control-plane" => self.estimates.hop,
             "await-wave-healthy" | "check-health" | "final-verification" => SETTLE,
-            "await-wave-dissolved" | "await-wave-formed" | "await-wave-rendered" => MOVE,
+            "await-multus"
+            | "await-namespace-gone"
+            | "await-network-operator"
+            | "await-wave-dissolved"
+            | "await-wave-formed"
+            | "await-wave-rendered" => MOVE,
             "await-pool" => {
                 let pool = asked.input.to::<AwaitPool>().ok().map(|wait| wait.pool);
                 let pool = self.pools.iter().find(|known| Some(&known.name) == pool.as_ref());
                 pool.map_or(self.estimates.node, |pool| self.estimates.pool(pool.nodes, &pool.max_unavailable))
             }
+            "await-reboots" => REBOOT_ALL,
             "await-ovn-members" | "kick-ovn-server" | "restart-ovs-pod" => POD,
             "await-central-rollout" | "await-database-client" => ROLLOUT,
             "back-up-ovn-database" | "look-at-ovn-directory" | "move-ovn-directory-aside" => COPY,

@@ -45,6 +45,11 @@ impl Held {
         Ok(pools)
     }
 
+    /// Pauses the machine health checks alone, for nodes that all reboot at once.
+    pub(crate) async fn hold_health_checks(&mut self, ctx: &WorkflowContext) -> WorkflowResult<()> {
+        self.pause_health_checks(ctx).await
+    }
+
     async fn pause_health_checks(&mut self, ctx: &WorkflowContext) -> WorkflowResult<()> {
         for check in ctx.run(ListHealthChecks {}).await? {
             if check.paused.is_none() {

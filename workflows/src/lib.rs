@@ -10,6 +10,7 @@ pub mod eus_update;
 pub mod foresight;
 mod hold_still;
 mod insist;
+pub mod network_migration;
 pub mod ovn_central;
 mod patience;
 mod plan;
@@ -35,6 +36,12 @@ pub const EUS_UPDATE: &str = "eus-update";
 /// The registered name of [`canary::canary_drill`].
 pub const CANARY_DRILL: &str = "canary-drill";
 
+/// The registered name of [`network_migration::sdn_to_ovn`].
+pub const SDN_TO_OVN: &str = "sdn-to-ovn";
+
+/// The registered name of [`network_migration::ovn_to_sdn`].
+pub const OVN_TO_SDN: &str = "ovn-to-sdn";
+
 /// The registered name of [`ovn_central::ovn_central_remove`].
 pub const OVN_CENTRAL_REMOVE: &str = "ovn-central-remove";
 
@@ -51,6 +58,8 @@ pub const CATALOGUE: &[(&str, u32, &str)] = &[
     (OVN_CENTRAL_ADD, 1, "a node joins Kube-OVN's ovn-central, in both databases"),
     (OVN_CENTRAL_REMOVE, 1, "a node leaves Kube-OVN's ovn-central, in both databases"),
     (OVN_CENTRAL_REPLACE, 1, "one node of Kube-OVN's ovn-central is exchanged for another"),
+    (OVN_TO_SDN, 1, "the network goes back from OVN-Kubernetes to OpenShift SDN"),
+    (SDN_TO_OVN, 1, "the network goes from OpenShift SDN to OVN-Kubernetes, with all nodes rebooted at once"),
 ];
 
 /// Registers every workflow and the activities they use, which work on `cluster`.
@@ -62,4 +71,6 @@ pub fn register(registry: Registry, cluster: &Arc<Cluster>) -> Registry {
         .workflow(OVN_CENTRAL_ADD, 1, ovn_central::ovn_central_add)
         .workflow(OVN_CENTRAL_REMOVE, 1, ovn_central::ovn_central_remove)
         .workflow(OVN_CENTRAL_REPLACE, 1, ovn_central::ovn_central_replace)
+        .workflow(OVN_TO_SDN, 1, network_migration::ovn_to_sdn)
+        .workflow(SDN_TO_OVN, 1, network_migration::sdn_to_ovn)
 }

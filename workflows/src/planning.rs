@@ -46,6 +46,10 @@ pub fn plan(found: &Findings<'_>) -> Plan {
         blockers.extend(central.blockers.iter().cloned());
         warnings.extend(central.warnings.iter().cloned());
     }
+    if let Some(migration) = &found.draft.migration {
+        blockers.extend(migration.blockers.iter().cloned());
+        warnings.extend(migration.warnings.iter().cloned());
+    }
     warnings.extend(found.notes.iter().cloned());
     warnings.extend(learned(found, "resolve-path", |path: UpdatePath| path.notes));
     warnings.extend(learned(found, "resolve-target", |target: Target| target.notes));

@@ -104,7 +104,7 @@ impl Command {
         match self {
             Self::Rehearse(args) => rehearse::run(app, args).await,
             Self::Plan(args) => plan::run(app, &args).await,
-            Self::Preflight(args) => preflight::run(app, &args).await,
+            Self::Preflight(args) => Box::pin(preflight::run(app, &args)).await,
             Self::Start(args) => start::run(app, &args).await,
             Self::Resume(args) => resume::run(app, &args).await,
             Self::Adopt(args) => adopt::run(app, &args).await,

@@ -11,6 +11,13 @@ use windlass_activities::deadline::ReadDeadlines;
 use windlass_activities::estimate::ReadEstimates;
 use windlass_activities::inventory::ReadInventory;
 use windlass_activities::machine_health::{ListHealthChecks, PauseHealthCheck, ResumeHealthCheck};
+use windlass_activities::network::backup::BackUpNetwork;
+use windlass_activities::network::check::CheckMigration;
+use windlass_activities::network::operator::{AwaitNetworkOperator, EndMigration, PrepareMigration};
+use windlass_activities::network::prepared::CheckPrepared;
+use windlass_activities::network::reboot::{ArmReboot, AwaitReboots, ReadBoots};
+use windlass_activities::network::remove::{AwaitNamespaceGone, ClearPluginSettings, DeleteNamespace};
+use windlass_activities::network::switch::{AwaitMultus, SwitchPlugin};
 use windlass_activities::ovn::backup::BackUpDatabase;
 use windlass_activities::ovn::central::{AwaitCentralRollout, RemoveCentralPod, SetCentralMembers};
 use windlass_activities::ovn::check::CheckCentral;
@@ -28,7 +35,9 @@ use windlass_activities::update::{AwaitControlPlane, ReadUpdateState, RequestUpd
 use windlass_activities::verify::{CheckHealth, FinalVerification};
 use windlass_engine::{Activity, ActivityName};
 use windlass_sim::snapshot::{KINDS, Kept, Reach};
-use windlass_workflows::{CLUSTER_UPDATE, EUS_UPDATE, OVN_CENTRAL_ADD, OVN_CENTRAL_REMOVE, OVN_CENTRAL_REPLACE};
+use windlass_workflows::{
+    CLUSTER_UPDATE, EUS_UPDATE, OVN_CENTRAL_ADD, OVN_CENTRAL_REMOVE, OVN_CENTRAL_REPLACE, OVN_TO_SDN, SDN_TO_OVN,
+};
 
 use crate::app::App;
 use crate::failure::{Exit, Failure, Outcome};
@@ -99,6 +108,30 @@ const OVN_CENTRAL: [ActivityName; 15] = [
     MoveDirectoryAside::NAME,
 ];
 
+/// What the migrations of the network run.
+const NETWORK: [ActivityName; 20] = [
+    CheckMigration::NAME,
+    CheckHealth::NAME,
+    BackUpNetwork::NAME,
+    PrepareMigration::NAME,
+    AwaitNetworkOperator::NAME,
+    AwaitPool::NAME,
+    CheckPrepared::NAME,
+    ListHealthChecks::NAME,
+    PauseHealthCheck::NAME,
+    ResumeHealthCheck::NAME,
+    ReadBoots::NAME,
+    SwitchPlugin::NAME,
+    AwaitMultus::NAME,
+    ArmReboot::NAME,
+    AwaitReboots::NAME,
+    EndMigration::NAME,
+    ClearPluginSettings::NAME,
+    DeleteNamespace::NAME,
+    AwaitNamespaceGone::NAME,
+    ReadEstimates::NAME,
+];
+
 /// What asks for the permissions of `windlass snapshot`.
 const SNAPSHOT: &str = "snapshot";
 
@@ -127,6 +160,7 @@ pub(crate) fn run(app: &App, args: &Args) -> Outcome {
         OVN_CENTRAL_ADD | OVN_CENTRAL_REMOVE | OVN_CENTRAL_REPLACE => {
             needed_for(OVN_CENTRAL.iter().map(|name| name.as_str())).chain([CONNECT, IDENTIFY]).collect()
         }
+        SDN_TO_OVN | OVN_TO_SDN => needed_for(NETWORK.iter().map(|name| name.as_str())).chain([CONNECT]).collect(),
         SNAPSHOT => KINDS.iter().flat_map(reads).chain([CONNECT]).collect(),
         other => {
             let known = windlass_workflows::CATALOGUE.iter().map(|(name, _, _)| *name).collect::<Vec<_>>();

@@ -43,7 +43,7 @@ pub(crate) async fn run(app: &App, mut args: Args) -> Outcome {
         tokio::time::pause();
     }
     let speed = simulation::checked_speed(args.speed.unwrap_or(1.0))?;
-    let planned = args.shape.plan(args.workflow.is_kube_ovn())?;
+    let planned = args.shape.plan(|shape| args.workflow.suit(shape))?;
     planned.say_notes(&app.ui);
     args.workflow.for_cluster_at(&planned.shape.version);
     let clock = SimClock::new(planned.epoch, speed);

@@ -40,7 +40,7 @@ enum Raft {
 pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
     let speed = simulation::checked_speed(args.speed)?;
     // The kubeconfig tells clients how fast its time passes; they begin together.
-    let planned = args.shape.plan(false)?;
+    let planned = args.shape.plan(|_| {})?;
     planned.say_notes(&app.ui);
     let clock = SimClock::new(chrono::Utc::now(), speed);
     let sim = match args.raft {

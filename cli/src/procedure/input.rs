@@ -5,8 +5,11 @@ use windlass_engine::foresee::{Deed, Foresight};
 use windlass_engine::{Json, Timestamp};
 use windlass_workflows::cluster_update::ClusterUpdate;
 use windlass_workflows::eus_update::EusUpdate;
+use windlass_workflows::network_migration::NetworkMigration;
 use windlass_workflows::ovn_central::{OvnCentralAdd, OvnCentralRemove, OvnCentralReplace, Pins};
-use windlass_workflows::{CLUSTER_UPDATE, EUS_UPDATE, OVN_CENTRAL_ADD, OVN_CENTRAL_REMOVE, OVN_CENTRAL_REPLACE, Terms};
+use windlass_workflows::{
+    CLUSTER_UPDATE, EUS_UPDATE, OVN_CENTRAL_ADD, OVN_CENTRAL_REMOVE, OVN_CENTRAL_REPLACE, OVN_TO_SDN, SDN_TO_OVN, Terms,
+};
 
 use crate::failure::{Failure, Kind};
 
@@ -23,6 +26,10 @@ pub(crate) enum Input {
     Add(OvnCentralAdd),
     /// Of an exchange of a member of ovn-central.
     Replace(OvnCentralReplace),
+    /// Of a migration to OVN-Kubernetes.
+    ToOvn(NetworkMigration),
+    /// Of a migration to OpenShift SDN.
+    ToSdn(NetworkMigration),
 }
 
 impl Input {
@@ -37,6 +44,8 @@ impl Input {
             OVN_CENTRAL_REMOVE => json.to().map(Self::Remove).map_err(unreadable),
             OVN_CENTRAL_ADD => json.to().map(Self::Add).map_err(unreadable),
             OVN_CENTRAL_REPLACE => json.to().map(Self::Replace).map_err(unreadable),
+            SDN_TO_OVN => json.to().map(Self::ToOvn).map_err(unreadable),
+            OVN_TO_SDN => json.to().map(Self::ToSdn).map_err(unreadable),
             other => Err(Failure::usage(format!("there is no workflow {other}"), "plan again with this build")),
         }
     }
@@ -49,6 +58,8 @@ impl Input {
             Self::Remove(_) => OVN_CENTRAL_REMOVE,
             Self::Add(_) => OVN_CENTRAL_ADD,
             Self::Replace(_) => OVN_CENTRAL_REPLACE,
+            Self::ToOvn(_) => SDN_TO_OVN,
+            Self::ToSdn(_) => OVN_TO_SDN,
         }
     }
 
@@ -60,6 +71,7 @@ impl Input {
             Self::Remove(input) => Json::of(input),
             Self::Add(input) => Json::of(input),
             Self::Replace(input) => Json::of(input),
+            Self::ToOvn(input) | Self::ToSdn(input) => Json::of(input),
         };
         written.map_err(|e| Failure::new(Kind::Failed, format!("the input can't be written down: {e}"), "plan again"))
     }
@@ -69,7 +81,7 @@ impl Input {
         match self {
             Self::Eus(input) => Some(&input.terms),
             Self::Cluster(input) => Some(&input.terms),
-            Self::Remove(_) | Self::Add(_) | Self::Replace(_) => None,
+            Self::Remove(_) | Self::Add(_) | Self::Replace(_) | Self::ToOvn(_) | Self::ToSdn(_) => None,
         }
     }
 
@@ -77,7 +89,7 @@ impl Input {
         match self {
             Self::Eus(input) => Some(&mut input.terms),
             Self::Cluster(input) => Some(&mut input.terms),
-            Self::Remove(_) | Self::Add(_) | Self::Replace(_) => None,
+            Self::Remove(_) | Self::Add(_) | Self::Replace(_) | Self::ToOvn(_) | Self::ToSdn(_) => None,
         }
     }
 
@@ -102,6 +114,7 @@ impl Input {
             Self::Remove(OvnCentralRemove { terms, .. })
             | Self::Add(OvnCentralAdd { terms, .. })
             | Self::Replace(OvnCentralReplace { terms, .. }) => terms.planned = None,
+            Self::ToOvn(_) | Self::ToSdn(_) => {}
         }
         self
     }

@@ -2,6 +2,7 @@
 
 mod central;
 mod input;
+mod network;
 mod prepare;
 mod terms;
 
@@ -10,14 +11,19 @@ use windlass_activities::Channel;
 use windlass_activities::release::Minor;
 use windlass_activities::target::Wanted;
 use windlass_engine::Event;
+use windlass_sim::ClusterShape;
+use windlass_sim::shape::NetworkPlugin;
 use windlass_workflows::cluster_update::ClusterUpdate;
 use windlass_workflows::eus_update::EusUpdate;
-use windlass_workflows::{CLUSTER_UPDATE, EUS_UPDATE, OVN_CENTRAL_ADD, OVN_CENTRAL_REMOVE, OVN_CENTRAL_REPLACE, Plan};
+use windlass_workflows::{
+    CLUSTER_UPDATE, EUS_UPDATE, OVN_CENTRAL_ADD, OVN_CENTRAL_REMOVE, OVN_CENTRAL_REPLACE, OVN_TO_SDN, Plan, SDN_TO_OVN,
+};
 
 use crate::failure::Failure;
 
 use central::{CentralArgs, CentralReplaceArgs};
 pub(crate) use input::Input;
+use network::{ToOvnArgs, ToSdnArgs};
 pub(crate) use prepare::{COPIES, Prepared, catalogue, connect, prepare};
 use terms::TermsArgs;
 
@@ -34,6 +40,10 @@ pub(crate) enum Procedure {
     OvnCentralAdd(CentralArgs),
     /// One node of Kube-OVN's ovn-central is exchanged for another
     OvnCentralReplace(CentralReplaceArgs),
+    /// From OpenShift SDN to OVN-Kubernetes, with all nodes rebooted at once
+    SdnToOvn(ToOvnArgs),
+    /// Back from OVN-Kubernetes to OpenShift SDN
+    OvnToSdn(ToSdnArgs),
 }
 
 /// What an EUS-to-EUS update is told.
@@ -83,6 +93,8 @@ impl Procedure {
             Self::OvnCentralRemove(_) => OVN_CENTRAL_REMOVE,
             Self::OvnCentralAdd(_) => OVN_CENTRAL_ADD,
             Self::OvnCentralReplace(_) => OVN_CENTRAL_REPLACE,
+            Self::SdnToOvn(_) => SDN_TO_OVN,
+            Self::OvnToSdn(_) => OVN_TO_SDN,
         }
     }
 
@@ -108,6 +120,7 @@ impl Procedure {
                 args.node.get_or_insert_with(|| LEAVES.to_owned());
                 args.with.get_or_insert_with(|| JOINS.to_owned());
             }
+            Self::SdnToOvn(_) | Self::OvnToSdn(_) => {}
         }
     }
 
@@ -119,6 +132,8 @@ impl Procedure {
             Self::OvnCentralRemove(args) => args.removal().map(Input::Remove),
             Self::OvnCentralAdd(args) => args.addition().map(Input::Add),
             Self::OvnCentralReplace(args) => args.exchange().map(Input::Replace),
+            Self::SdnToOvn(args) => args.migration().map(Input::ToOvn),
+            Self::OvnToSdn(args) => args.migration().map(Input::ToSdn),
         }
     }
 
@@ -127,13 +142,23 @@ impl Procedure {
         match self {
             Self::EusUpdate(args) => args.terms.names_layered(),
             Self::ClusterUpdate(args) => args.terms.names_layered(),
-            Self::OvnCentralRemove(_) | Self::OvnCentralAdd(_) | Self::OvnCentralReplace(_) => false,
+            Self::OvnCentralRemove(_)
+            | Self::OvnCentralAdd(_)
+            | Self::OvnCentralReplace(_)
+            | Self::SdnToOvn(_)
+            | Self::OvnToSdn(_) => false,
         }
     }
 
-    /// Whether it is for a cluster with Kube-OVN.
-    pub(crate) fn is_kube_ovn(&self) -> bool {
-        matches!(self, Self::OvnCentralRemove(_) | Self::OvnCentralAdd(_) | Self::OvnCentralReplace(_))
+    /// Makes a simulated cluster one that it is for.
+    pub(crate) fn suit(&self, shape: &mut ClusterShape) {
+        match self {
+            Self::OvnCentralRemove(_) | Self::OvnCentralAdd(_) | Self::OvnCentralReplace(_) => {
+                shape.kube_ovn.get_or_insert_default();
+            }
+            Self::SdnToOvn(_) => shape.network = NetworkPlugin::Sdn,
+            Self::EusUpdate(_) | Self::ClusterUpdate(_) | Self::OvnToSdn(_) => {}
+        }
     }
 }
 

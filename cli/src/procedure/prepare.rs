@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use windlass_activities::estimate::{Estimates, ReadEstimates};
 use windlass_activities::inventory::{Inventory, ReadInventory};
+use windlass_activities::network::check::MigrationReport;
 use windlass_activities::ovn::check::CentralReport;
 use windlass_activities::preflight::{Check, CheckVerdict, PreflightReport};
 use windlass_activities::{Cluster, ConnectError, Connection, Settings};
@@ -52,7 +53,8 @@ impl Procedure {
         if input.terms().is_none() {
             let no_estimates = Estimates::default();
             let draft = draft(cluster, clock, input.workflow(), &input.json()?, &no_estimates).await.map_err(no_draft)?;
-            let checks = draft.central.as_ref().map(central_checks).unwrap_or_default();
+            let mut checks = draft.central.as_ref().map(central_checks).unwrap_or_default();
+            checks.extend(draft.migration.iter().flat_map(migration_checks));
             return Ok(PreflightReport { checks, drains: Vec::new() });
         }
         cluster.check_openshift()?;
@@ -62,7 +64,7 @@ impl Procedure {
         match &input {
             // Judged before the way is looked up: what keeps the update service away is a finding, too.
             Input::Eus(eus) => look.at(eus.terms.preflight(eus.target, eus.pause_days, clock.now())).await,
-            Input::Cluster(_) | Input::Remove(_) | Input::Add(_) | Input::Replace(_) => {
+            Input::Cluster(_) | Input::Remove(_) | Input::Add(_) | Input::Replace(_) | Input::ToOvn(_) | Input::ToSdn(_) => {
                 let draft = draft(cluster, clock, input.workflow(), &input.json()?, &estimates).await.map_err(no_draft)?;
                 draft
                     .preflight
@@ -110,22 +112,31 @@ async fn plan_for(
 
 /// What the look at ovn-central says, as checks.
 fn central_checks(report: &CentralReport) -> Vec<Check> {
-    let check = |verdict, evidence: Vec<String>| Check {
+    let members = report.central.node_ips.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let passed = format!("both databases are whole, with the members {members}");
+    checks("ovn-central", "ovn-central and both of its databases", (&report.blockers, &report.warnings), passed)
+}
+
+/// What the look at the network says, as checks.
+fn migration_checks(report: &MigrationReport) -> Vec<Check> {
+    let nodes: u32 = report.pools.iter().map(|pool| pool.nodes).sum();
+    let passed = format!("the network can be migrated on {nodes} nodes in {} pools", report.pools.len());
+    checks("network", "the network, the pools and the nodes", (&report.blockers, &report.warnings), passed)
+}
+
+fn checks(id: &str, title: &str, (blockers, warnings): (&[String], &[String]), passed: String) -> Vec<Check> {
+    let check = |verdict, evidence: String| Check {
         number: String::new(),
-        id: "ovn-central".to_owned(),
-        title: "ovn-central and both of its databases".to_owned(),
+        id: id.to_owned(),
+        title: title.to_owned(),
         verdict,
-        evidence,
+        evidence: vec![evidence],
         remedy: None,
     };
-    let blockers = report.blockers.iter().map(|line| check(CheckVerdict::Block, vec![line.clone()]));
-    let warnings = report.warnings.iter().map(|line| check(CheckVerdict::Warn, vec![line.clone()]));
-    let mut checks: Vec<Check> = blockers.chain(warnings).collect();
-    if report.blockers.is_empty() {
-        let members = report.central.node_ips.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        checks.insert(0, check(CheckVerdict::Pass, vec![format!("both databases are whole, with the members {members}")]));
-    }
-    checks
+    let blocking = blockers.iter().map(|line| check(CheckVerdict::Block, line.clone()));
+    let warning = warnings.iter().map(|line| check(CheckVerdict::Warn, line.clone()));
+    let well = blockers.is_empty().then(|| check(CheckVerdict::Pass, passed));
+    well.into_iter().chain(blocking).chain(warning).collect()
 }
 
 fn no_draft(error: Unforeseeable<ActivityError>) -> Failure {

@@ -8,8 +8,9 @@ use serde::Serialize;
 use windlass_engine::RunEnd;
 use windlass_engine::view::{RunStatus, RunView, StepKind, StepState};
 use windlass_sim::Sim;
-use windlass_sim::check::{Baseline, requested_targets};
-use windlass_workflows::Plan;
+use windlass_sim::check::{Baseline, Violation, requested_targets};
+use windlass_sim::shape::NetworkPlugin;
+use windlass_workflows::{OVN_TO_SDN, Plan, SDN_TO_OVN};
 
 use crate::render::comparison::Comparison;
 use crate::words::{self, Lines as _};
@@ -29,6 +30,8 @@ pub(crate) struct Rehearsal {
     violations: Vec<String>,
     #[serde(skip)]
     is_update: bool,
+    #[serde(skip)]
+    reboots_all: bool,
     still_held: Vec<String>,
     events: u64,
     journal: PathBuf,
@@ -57,7 +60,11 @@ impl Rehearsal {
         let violations = match sim.kube_ovn() {
             Some(kube_ovn) if state == RunStatus::Completed => kube_ovn.violations().await,
             Some(_) => Vec::new(),
-            None => of_update(view, state, sim, baseline),
+            None => match destination(&view.state.workflow) {
+                Some(to) if state == RunStatus::Completed => in_words(&baseline.check_migration(sim, to)),
+                Some(_) => Vec::new(),
+                None => of_update(view, state, sim, baseline),
+            },
         };
         Self {
             run: view.state.run.to_string(),
@@ -70,7 +77,8 @@ impl Rehearsal {
             writes,
             updates_asked_for,
             violations,
-            is_update: sim.kube_ovn().is_none(),
+            is_update: sim.kube_ovn().is_none() && destination(&view.state.workflow).is_none(),
+            reboots_all: destination(&view.state.workflow).is_some(),
             still_held: view.state.held.iter().map(|(key, change)| format!("{key}: {}", change.text)).collect(),
             events: view.state.next_seq - 1,
             journal,
@@ -99,7 +107,7 @@ impl Rehearsal {
             text.line(format!("  {mark} {:<width$}  {}{attempts}", step.summary, time(step.seconds)));
         }
         text.push_str(&self.planned.text());
-        if self.is_update {
+        if self.is_update || self.reboots_all {
             text.push_str("\nreboots\n");
             for (times, nodes) in self.nodes_by_reboots() {
                 text.line(format!("  {} each: {}", words::count(times, "reboot"), nodes.join(", ")));
@@ -130,6 +138,9 @@ impl Rehearsal {
         }
         if self.violations.is_empty() {
             text.push_str(match self.state {
+                RunStatus::Completed if self.reboots_all => {
+                    "kept: the network migrated, each node rebooted once to be prepared and once to take it, nothing left over, all that was paused given back\n"
+                }
                 RunStatus::Completed if !self.is_update => {
                     "kept: both databases whole, with the members that NODE_IPS names; no server taken out twice; every client told\n"
                 }
@@ -163,7 +174,20 @@ fn of_update(view: &RunView, state: RunStatus, sim: &Sim, baseline: &Baseline) -
         RunStatus::Failed | RunStatus::Cancelled if view.state.held.is_empty() => baseline.check_given_back(sim),
         RunStatus::Failed | RunStatus::Cancelled | RunStatus::Running | RunStatus::Waiting | RunStatus::Parked => Vec::new(),
     };
+    in_words(&violations)
+}
+
+fn in_words(violations: &[Violation]) -> Vec<String> {
     violations.iter().map(ToString::to_string).collect()
+}
+
+/// The plugin that a migration of the network leads to; none for other workflows.
+fn destination(workflow: &str) -> Option<NetworkPlugin> {
+    match workflow {
+        SDN_TO_OVN => Some(NetworkPlugin::Ovn),
+        OVN_TO_SDN => Some(NetworkPlugin::Sdn),
+        _ => None,
+    }
 }
 
 /// The versions that the workflow says it went through.

@@ -1,0 +1,117 @@
+//! The arguments of the migrations from one network plugin to another.
+
+use std::str::FromStr;
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use windlass_activities::network::settings::{ClusterRange, Features, OvnSettings};
+use windlass_workflows::network_migration::NetworkMigration;
+
+use crate::failure::Failure;
+
+/// The vendor's own variable for how long the operators may take to be well.
+const TIMEOUT: &str = "OVN_SDN_MIGRATION_TIMEOUT";
+
+/// What a migration to OVN-Kubernetes is told.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct ToOvnArgs {
+    /// The largest packet of a pod in bytes, 100 less than the smallest of any node [default: as the plugin finds it]
+    #[arg(long, value_name = "BYTES")]
+    mtu: Option<u32>,
+    /// The UDP port of the new tunnels [default: 6081]
+    #[arg(long, value_name = "PORT")]
+    geneve_port: Option<u16>,
+    /// Addresses that the plugin takes for itself [default: 100.64.0.0/16]
+    #[arg(long, value_name = "CIDR")]
+    v4_internal_subnet: Option<String>,
+    /// Addresses that the plugin takes for itself [default: fd98::/48]
+    #[arg(long, value_name = "CIDR")]
+    v6_internal_subnet: Option<String>,
+    /// Settings that are not carried over: egress-ip, egress-firewall, multicast
+    #[arg(long, value_name = "FEATURE,…", value_delimiter = ',')]
+    leave_behind: Vec<String>,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+/// What a migration back to OpenShift SDN is told.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct ToSdnArgs {
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+/// What both are told.
+#[derive(clap::Args, Clone, Debug)]
+struct CommonArgs {
+    /// Other addresses for the pods, with the length of each node's share: 10.132.0.0/14:23
+    #[arg(long, value_name = "CIDR:PREFIX,…", value_delimiter = ',')]
+    cluster_network: Vec<String>,
+    /// How many seconds the cluster is given to be well before anything is changed; 0 means 1200
+    #[arg(long, value_name = "SECONDS", env = TIMEOUT)]
+    health_timeout: Option<String>,
+}
+
+impl ToOvnArgs {
+    pub(super) fn migration(&self) -> Result<NetworkMigration, Failure> {
+        let settings = OvnSettings {
+            mtu: self.mtu,
+            geneve_port: self.geneve_port,
+            v4_internal_subnet: read::<Ipv4Net>(self.v4_internal_subnet.as_deref(), "--v4-internal-subnet 100.68.0.0/16")?,
+            v6_internal_subnet: read::<Ipv6Net>(self.v6_internal_subnet.as_deref(), "--v6-internal-subnet fd97::/48")?,
+        };
+        let mut features = Features::default();
+        for name in &self.leave_behind {
+            let feature = match name.as_str() {
+                "egress-ip" => &mut features.egress_ip,
+                "egress-firewall" => &mut features.egress_firewall,
+                "multicast" => &mut features.multicast,
+                other => {
+                    let next = "name one of: egress-ip, egress-firewall, multicast";
+                    return Err(Failure::usage(format!("{other:?} is nothing that a migration carries over"), next));
+                }
+            };
+            *feature = Some(false);
+        }
+        self.common.migration(settings, features)
+    }
+}
+
+impl ToSdnArgs {
+    pub(super) fn migration(&self) -> Result<NetworkMigration, Failure> {
+        self.common.migration(OvnSettings::default(), Features::default())
+    }
+}
+
+impl CommonArgs {
+    fn migration(&self, settings: OvnSettings, features: Features) -> Result<NetworkMigration, Failure> {
+        let cluster_network = self.cluster_network.iter().map(|text| range(text)).collect::<Result<_, _>>()?;
+        Ok(NetworkMigration { features, settings, cluster_network, health_seconds: self.health_seconds()? })
+    }
+
+    /// Like the vendor's script, which takes `1200s` and does not take `0s` at its word.
+    fn health_seconds(&self) -> Result<Option<u64>, Failure> {
+        let Some(text) = self.health_timeout.as_deref().filter(|text| !text.is_empty()) else { return Ok(None) };
+        let bad = |_| {
+            let next = "write it as in: --health-timeout 1800";
+            Failure::usage(format!("{text:?} is no number of seconds, in --health-timeout or {TIMEOUT}"), next)
+        };
+        let seconds: u64 = text.trim_end_matches('s').parse().map_err(bad)?;
+        Ok(Some(seconds).filter(|seconds| *seconds > 0))
+    }
+}
+
+fn read<T: FromStr>(text: Option<&str>, example: &str) -> Result<Option<T>, Failure> {
+    let bad = |text: &str| Failure::usage(format!("{text:?} is no range of addresses"), format!("write it as in: {example}"));
+    text.map(|text| text.parse().map_err(|_| bad(text))).transpose()
+}
+
+fn range(text: &str) -> Result<ClusterRange, Failure> {
+    let parsed = text.rsplit_once(':').and_then(|(cidr, prefix)| {
+        let (cidr, host_prefix) = (cidr.parse::<IpNet>().ok()?, prefix.parse().ok()?);
+        Some(ClusterRange { cidr, host_prefix })
+    });
+    parsed.ok_or_else(|| {
+        let next = "write it as in: --cluster-network 10.132.0.0/14:23";
+        Failure::usage(format!("{text:?} is no cluster network with the length of a node's share"), next)
+    })
+}

@@ -1,0 +1,98 @@
+//! The migration from OpenShift SDN to OVN-Kubernetes on a simulated cluster, through crashes, repeats, failures and lost replies: each
+//! node reboots once to be prepared, and once to take the new plugin.
+//!
+//! Seen to fail with: a unit that does not name the boot that it ends; a host that is told to reboot without a unit's name; the health
+//! checks left as they are.
+
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use serde_json::json;
+use windlass_sim::ClusterShape;
+use windlass_sim::shape::NetworkPlugin;
+use windlass_sim::store::resources::{DAEMONSETS, MACHINEHEALTHCHECKS, NAMESPACES, NETWORKS_CONFIG, NETWORKS_OPERATOR};
+use windlass_tests::{
+    Around, Ending, Proof, Stage, crash_at_every_append, crash_before_every_effect, fail_every_activity, lose_every_reply,
+    repeat_every_activity,
+};
+
+fn proof() -> Proof {
+    let shape = ClusterShape { network: NetworkPlugin::Sdn, ..ClusterShape::default() };
+    Proof {
+        workflow: "sdn-to-ovn",
+        input: json!({"settings": {"mtu": 8800}, "features": {"multicast": false}}),
+        approvals: ["prepare-nodes", "switch-network"].map(str::to_owned).to_vec(),
+        shape: shape.with_nodes("3+2").expect("a shape"),
+        around: Around { after: |stage| async { migrated(stage) }.boxed_local(), effect: lasting, ..Around::default() },
+    }
+}
+
+/// A host may be told to reboot more than once; what counts is how often it does.
+fn lasting(effect: &str) -> Option<String> {
+    (!effect.contains("/exec?")).then(|| effect.to_owned())
+}
+
+fn migrated(stage: &Stage) {
+    let store = stage.sim.store();
+    for (node, times) in stage.sim.reboot_counts() {
+        assert_eq!(times, 2, "{node} rebooted {times} times");
+    }
+    let config = store.get(&NETWORKS_CONFIG, None, "cluster").expect("it is there");
+    assert_eq!(config["status"]["networkType"], "OVNKubernetes");
+    assert!(config["status"]["migration"].is_null(), "{config}");
+    let operator = store.get(&NETWORKS_OPERATOR, None, "cluster").expect("it is there");
+    assert!(operator["spec"]["migration"].is_null() && operator["spec"]["defaultNetwork"]["openshiftSDNConfig"].is_null());
+    assert_eq!(operator["spec"]["defaultNetwork"]["ovnKubernetesConfig"]["mtu"], 8800);
+    assert!(store.get(&NAMESPACES, None, "openshift-sdn").is_none());
+    assert!(store.get(&DAEMONSETS, Some("openshift-ovn-kubernetes"), "ovnkube-node").is_some());
+    assert!(stage.sim.ledger().machine_deletions.is_empty());
+}
+
+#[test]
+fn it_survives_a_crash_at_every_append() {
+    crash_at_every_append(&proof());
+}
+
+/// The laptop comes back when every host that was told to reboot has done so.
+#[test]
+fn it_survives_an_hour_without_a_worker_after_every_append() {
+    let mut proof = proof();
+    proof.around.away = Duration::from_secs(3600);
+    crash_at_every_append(&proof);
+}
+
+#[test]
+fn it_survives_a_crash_before_every_effect() {
+    crash_before_every_effect(&proof());
+}
+
+#[test]
+fn it_survives_the_repeat_of_every_activity() {
+    repeat_every_activity(&proof());
+}
+
+#[test]
+fn it_survives_the_failure_of_every_activity() {
+    fail_every_activity(&proof(), owed_if_begun);
+}
+
+#[test]
+fn it_survives_the_loss_of_every_reply() {
+    lose_every_reply(&proof());
+}
+
+/// A migration that is asked for and not done is on record as owed, and health checks are given back.
+fn owed_if_begun(stage: &Stage, what: &str) {
+    let held: Vec<String> = stage.state().map(|state| state.held.into_keys().collect()).unwrap_or_default();
+    let operator = stage.sim.store().get(&NETWORKS_OPERATOR, None, "cluster").expect("it is there");
+    let asked = !operator["spec"]["migration"].is_null();
+    if stage.ending() == Ending::Completed {
+        assert_eq!(held, Vec::<String>::new(), "{what}: done, and still owed");
+    } else if asked {
+        assert!(held.iter().any(|key| key == "network-migration"), "{what}: asked for, not done, and not owed: {held:?}");
+    }
+    let paused = stage.sim.store().list(&MACHINEHEALTHCHECKS).into_iter();
+    let paused = paused.filter(|check| check["metadata"]["annotations"].get("cluster.x-k8s.io/paused").is_some()).count();
+    let on_record = held.iter().filter(|key| key.starts_with("machine-health-check/")).count();
+    assert_eq!(paused, on_record, "{what}: health checks paused, and on record: {held:?}");
+}

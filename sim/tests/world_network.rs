@@ -1,7 +1,4 @@
 //! The network operator, and nodes that are prepared for another plugin, told to reboot, and reboot all at once.
-//!
-//! Seen to fail with: a boot that keeps its node's old plugin; a unit that reboots whatever boot it finds; a config rendered for the
-//! running plugin alone; an API that answers without most of etcd.
 
 mod world_support;
 

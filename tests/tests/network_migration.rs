@@ -1,8 +1,5 @@
 //! The migration from OpenShift SDN to OVN-Kubernetes on a simulated cluster, through crashes, repeats, failures and lost replies: each
 //! node reboots once to be prepared, and once to take the new plugin.
-//!
-//! Seen to fail with: a unit that does not name the boot that it ends; a host that is told to reboot without a unit's name; the health
-//! checks left as they are.
 
 use std::time::Duration;
 

@@ -102,7 +102,6 @@ mod tests {
 
     use super::*;
 
-    /// Seen to fail with: the state not looked at; a line that only begins with the wanted one.
     #[test]
     fn a_node_that_is_not_prepared_is_named_with_what_it_lacks() {
         let config = |contents: &str| -> Option<MachineConfig> {

@@ -210,7 +210,6 @@ mod tests {
         }
     }
 
-    /// Seen to fail with: only one direction of containment looked at; the transit subnet left out; the default port not compared.
     #[test]
     fn what_overlaps_or_does_not_fit_is_named() {
         let check = |settings: Value, edit: &dyn Fn(&mut Taken), expect: &[&str]| {

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use crate::api::{ApiService, Monitoring, UPDATE_SERVICE_PATH};
@@ -17,7 +18,7 @@ use crate::faults::{FaultScript, Faults};
 use crate::kube_ovn::objects::KUBELET;
 use crate::kube_ovn::{self, Backend, KubeOvn};
 use crate::machine_daemon::{Hosts, Units};
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, WorldFault};
 use crate::serve::Server;
 use crate::store::resources::{CLUSTERVERSIONS, NAMESPACES, NODES};
 use crate::store::{ApiError, Store};
@@ -36,6 +37,7 @@ pub struct Sim {
     cluster_id: String,
     disconnected: bool,
     kube_ovn: Option<KubeOvn>,
+    faults: mpsc::UnboundedSender<WorldFault>,
     tasks: Vec<AbortHandle>,
 }
 
@@ -91,11 +93,12 @@ impl Sim {
         });
         service.serve_monitoring(monitoring(&store, &shape, &graph));
         let laid_over = shape.clone();
+        let (faults, more_faults) = mpsc::unbounded_channel();
         let controllers = Controllers::new(
             service.clone(),
             shape,
             Arc::clone(&graph),
-            scenario.world,
+            (scenario.world, more_faults),
             Arc::clone(&ledger),
             kube_ovn.as_ref(),
             units,
@@ -103,7 +106,7 @@ impl Sim {
         overlay(&store, &laid_over)?;
         let end_pods = async move { store.end_pods(is_held).await };
         let tasks = vec![tokio::spawn(controllers.run()).abort_handle(), tokio::spawn(end_pods).abort_handle()];
-        Ok(Self { service, ledger, graph, cluster_id, disconnected, kube_ovn, tasks })
+        Ok(Self { service, ledger, graph, cluster_id, disconnected, kube_ovn, faults, tasks })
     }
 
     /// The API server, e.g. for `kube::Client::new`.
@@ -144,6 +147,12 @@ impl Sim {
     /// `spec.clusterID` of the ClusterVersion; the uid of the namespace `kube-system` where there is none.
     pub fn cluster_id(&self) -> &str {
         &self.cluster_id
+    }
+
+    /// Lets one more thing go wrong in the cluster; its minutes count from the start of the simulation, too.
+    pub fn disturb(&self, fault: WorldFault) {
+        // Whoever would do it has ended with the cluster.
+        let _ = self.faults.send(fault);
     }
 
     /// OVN's databases, on a cluster with Kube-OVN.

@@ -2,9 +2,11 @@
 
 mod kube_ovn_support;
 
-use kube_ovn_support::{NODES, central, id_of, kick, plain, servers, settle, status};
+use kube_ovn_support::{NODES, central, get, id_of, kick, plain, servers, settle, status, until};
 use windlass_sim::kube_ovn::Database::{Northbound, Southbound};
 use windlass_sim::kube_ovn::{Database, Health};
+use windlass_sim::scenario::{When, WorldFault};
+use windlass_sim::store::resources::{NODES as NODE, PODS};
 
 #[tokio::test(start_paused = true)]
 async fn a_cluster_that_has_run_for_a_while_is_whole() {
@@ -60,4 +62,29 @@ async fn nothing_happens_where_nothing_goes_wrong() {
     let after = status(&sim, NODES[0], Northbound).await;
     assert_eq!(leads(&before), leads(&after));
     assert!(after.contains("Role: leader\n"), "{after}");
+}
+
+/// Seen to fail with pods that tolerate an unreachable node evicted from it; with servers that stand still instead.
+#[tokio::test(start_paused = true)]
+async fn a_node_without_power_keeps_its_pod_and_nothing_runs_in_it() {
+    let sim = plain();
+    settle(&sim, 1).await;
+    let pod = central(&sim).pod(NODES[0]).expect("a pod");
+    sim.disturb(WorldFault::NodeOff { when: When::default(), node: NODES[0].to_owned(), minutes: Some(30.0) });
+    settle(&sim, 600).await;
+    let says = |object: &serde_json::Value| {
+        let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        conditions.iter().find(|one| one["type"] == "Ready").map(|one| one["status"].clone())
+    };
+    assert_eq!(says(&get(&sim, &NODE, None, NODES[0])), Some("Unknown".into()));
+    let left = get(&sim, &PODS, Some("kube-system"), &pod);
+    assert!(left["metadata"]["deletionTimestamp"].is_null() && left["status"]["phase"] == "Running", "{left}");
+    assert_eq!(says(&left), Some("False".into()));
+    assert!(matches!(central(&sim).health(NODES[0]), Some(Health::Ended(_))));
+    for database in Database::BOTH {
+        assert_eq!(central(&sim).status(NODES[0], database).await, None);
+    }
+    until(&sim, 1800, "the node has power again", async |sim| central(sim).health(NODES[0]) == Some(Health::Ready)).await;
+    assert_eq!(central(&sim).pod(NODES[0]), Some(pod));
+    assert_eq!(central(&sim).violations().await, Vec::<String>::new());
 }

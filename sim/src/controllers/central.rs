@@ -13,7 +13,7 @@ use super::{Controller, Cx, earlier};
 use crate::clock::rfc3339;
 use crate::kube_ovn::disks::Disks;
 use crate::kube_ovn::objects::{CENTRAL, NAMESPACE};
-use crate::kube_ovn::{Backend, Health, Member};
+use crate::kube_ovn::{Backend, Database, Health, Member};
 use crate::store::resources::PODS;
 use crate::world::json::{label, text};
 use crate::world::nodes::address_of;
@@ -102,9 +102,14 @@ impl Central {
     fn follow_hosts(&mut self, cx: &Cx<'_>) {
         for container in self.containers.values_mut() {
             let host = cx.shared.hosts.get(&container.member.node);
-            let off = matches!(host, Some(Host::Down(outage)) if outage.reboots());
-            let silent = matches!(host, Some(Host::Down(outage)) if !outage.reboots());
+            let off = matches!(host, Some(Host::Down(outage)) if outage.is_off());
+            let silent = matches!(host, Some(Host::Down(outage)) if !outage.is_off());
             if off && !container.is_off {
+                if matches!(host, Some(Host::Down(outage)) if outage.is_unpowered()) {
+                    for database in Database::BOTH {
+                        self.backend.crash(&container.member.pod, database);
+                    }
+                }
                 self.backend.stop(&container.member.pod);
             } else if container.is_off && !off {
                 container.restarts += 1;

@@ -53,6 +53,11 @@ impl Board {
         Self { slots: faults.into_iter().map(|fault| (fault, State::Waiting)).collect(), deleted: BTreeSet::new() }
     }
 
+    /// Adds a fault to those that were scripted from the start.
+    pub(super) fn add(&mut self, fault: WorldFault) {
+        self.slots.push((fault, State::Waiting));
+    }
+
     /// Notes a machine that the scenario deleted.
     pub(super) fn note_deleted(&mut self, machine: &str) {
         self.deleted.insert(machine.to_owned());
@@ -246,7 +251,8 @@ fn begin(cx: &mut Cx<'_>, fault: &WorldFault) {
                 cx.modify(&MACHINECONFIGPOOLS, None, name(&pool), |p| p["status"]["certExpirys"] = cert_expirys(cx.now, *days));
             }
         }
-        WorldFault::NodePressure { .. }
+        WorldFault::NodeOff { .. }
+        | WorldFault::NodePressure { .. }
         | WorldFault::SigningRequestPending { .. }
         | WorldFault::PodStuck { .. }
         | WorldFault::MachineDeleted { .. }
@@ -297,6 +303,7 @@ fn end(cx: &mut Cx<'_>, fault: &WorldFault) {
         }
         // The hosts bring a silent node back, and the others have nothing to take back.
         WorldFault::NodeSilent { .. }
+        | WorldFault::NodeOff { .. }
         | WorldFault::NodeStuck { .. }
         | WorldFault::OperatorSlow { .. }
         | WorldFault::UpdateRefused { .. }

@@ -51,18 +51,37 @@ pub(super) enum Host {
 pub(super) struct Outage {
     since: DateTime<Utc>,
     back_at: Option<DateTime<Utc>>,
-    /// The release that it boots into; none when it does not reboot.
-    boots: Option<Release>,
+    cause: Cause,
     /// Whether the scenario has it boot.
     scripted: bool,
     shown: bool,
     evicted: bool,
 }
 
+/// Why a kubelet is silent.
+#[derive(Clone, Debug)]
+enum Cause {
+    /// Nobody knows; what runs on its node stands still.
+    Silence,
+    /// Its node boots into this release.
+    Reboot(Release),
+    /// Its node has no power.
+    NoPower,
+}
+
 impl Outage {
-    /// Whether the node is off, and not only silent.
-    pub(super) fn reboots(&self) -> bool {
-        self.boots.is_some()
+    fn new(since: DateTime<Utc>, back_at: Option<DateTime<Utc>>) -> Self {
+        Self { since, back_at, cause: Cause::Silence, scripted: false, shown: false, evicted: false }
+    }
+
+    /// Whether what ran on the node has ended, and is not only silent.
+    pub(super) fn is_off(&self) -> bool {
+        !matches!(self.cause, Cause::Silence)
+    }
+
+    /// Whether nobody told what ran there to end.
+    pub(super) fn is_unpowered(&self) -> bool {
+        matches!(self.cause, Cause::NoPower)
     }
 
     fn due(&self) -> Option<DateTime<Utc>> {
@@ -81,12 +100,18 @@ impl Shared {
             ScriptedReboot::BackAt(at) => Some(at),
             ScriptedReboot::Never => None,
         };
-        self.silence(node, Outage { since: now, back_at, boots: Some(release), scripted: false, shown: false, evicted: false });
+        self.silence(node, Outage { cause: Cause::Reboot(release), ..Outage::new(now, back_at) });
     }
 
     /// Silences a node's kubelet until `back_at`.
     pub(super) fn fall_silent(&mut self, node: &str, now: DateTime<Utc>, back_at: Option<DateTime<Utc>>) {
-        self.silence(node, Outage { since: now, back_at, boots: None, scripted: false, shown: false, evicted: false });
+        self.silence(node, Outage::new(now, back_at));
+    }
+
+    /// Takes a node's power away until `back_at`.
+    pub(super) fn lose_power(&mut self, node: &str, now: DateTime<Utc>, back_at: Option<DateTime<Utc>>) {
+        self.silence(node, Outage { cause: Cause::NoPower, ..Outage::new(now, back_at) });
+        self.wake("central");
     }
 
     fn silence(&mut self, node: &str, outage: Outage) {
@@ -141,13 +166,13 @@ impl Kubelets {
         let takes = single || cx.shared.shape.api_outage_on_master_reboot;
         let is_master = |node: &String| cx.mirror.nodes.get(node).is_some_and(|n| label(n, MASTER).is_some());
         let away = |host: &Host| match host {
-            Host::Down(outage) => outage.boots.is_some() && (single || cx.now < outage.since + FAILOVER),
+            Host::Down(outage) => matches!(outage.cause, Cause::Reboot(_)) && (single || cx.now < outage.since + FAILOVER),
             Host::Starting { .. } => single,
             Host::Up | Host::Stranded => false,
         };
         let masters = || cx.shared.hosts.iter().filter(|(node, _)| is_master(node));
         // Without most of its members, etcd answers nobody.
-        let down = masters().filter(|(_, host)| matches!(host, Host::Down(outage) if outage.boots.is_some())).count();
+        let down = masters().filter(|(_, host)| matches!(host, Host::Down(outage) if outage.is_off())).count();
         let away = (takes && masters().any(|(_, host)| away(host))) || down * 2 > masters().count();
         if away == self.api_away {
             return;
@@ -188,7 +213,7 @@ impl Kubelets {
     }
 
     fn come_back(&mut self, cx: &mut Cx<'_>, node: &str, outage: &Outage) -> Host {
-        let Some(release) = &outage.boots else {
+        let Cause::Reboot(release) = &outage.cause else {
             show_ready(cx, node);
             return Host::Up;
         };
@@ -213,8 +238,8 @@ impl Kubelets {
         let prepared = cx.store.get(&MACHINECONFIGS, None, config).and_then(|config| prepared_for(&config));
         if cx.shared.board.boots_again(node) {
             let back_at = Some(now + minutes(cx.shared.shape.timing.reboot_minutes));
-            let boots = Some(release.clone());
-            return Host::Down(Outage { since: now, back_at, boots, scripted: true, shown: false, evicted: false });
+            let cause = Cause::Reboot(release.clone());
+            return Host::Down(Outage { cause, scripted: true, ..Outage::new(now, back_at) });
         }
         if network.running == NetworkPlugin::Ovn && prepared.is_some_and(|prepared| prepared != NetworkPlugin::Ovn) {
             return Host::Stranded;
@@ -310,10 +335,20 @@ fn mark_pods(cx: &Cx<'_>, node: &str, ready: bool) {
 /// Deletes what does not tolerate an unreachable node; the pods stay until their kubelet confirms, or their node is gone.
 fn evict_all(cx: &Cx<'_>, node: &str) {
     for ((ns, name), pod) in cx.mirror.pods_on(node) {
-        if pod.evictable() && !pod.terminating && cx.store.delete(&PODS, Some(ns), name, &Preconditions::default()).is_err() {
+        let leaves = pod.evictable() && !tolerates_for_ever(&pod.object);
+        if leaves && !pod.terminating && cx.store.delete(&PODS, Some(ns), name, &Preconditions::default()).is_err() {
             tracing::debug!(ns, name, "a pod of an unreachable node was gone already");
         }
     }
+}
+
+/// Whether a pod stays bound to an unreachable node however long it is.
+fn tolerates_for_ever(pod: &Value) -> bool {
+    let fits = |given: &Value, wanted: &str| given.is_null() || given == wanted;
+    let tolerations = pod["spec"]["tolerations"].as_array().into_iter().flatten();
+    tolerations
+        .filter(|one| one["tolerationSeconds"].is_null())
+        .any(|one| fits(&one["key"], UNREACHABLE) && fits(&one["effect"], "NoExecute"))
 }
 
 /// Removes the pods of a node that is gone.

@@ -20,6 +20,10 @@ const FINALIZER: &str = "example.com/flush-before-exit";
 /// Begins a fault.
 pub(super) fn begin(cx: &mut Cx<'_>, fault: &WorldFault) {
     match fault {
+        WorldFault::NodeOff { node, minutes, .. } => {
+            let back = minutes.map(|m| cx.now + super::minutes(m));
+            cx.shared.lose_power(&node_name(node), cx.now, back);
+        }
         WorldFault::NodePressure { node, of, .. } => press(cx, &node_name(node), *of, true),
         WorldFault::SigningRequestPending { node, .. } => request_certificate(cx, &node_name(node)),
         WorldFault::PodStuck { node, .. } => {

@@ -24,6 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
+use tokio::sync::mpsc;
 
 use crate::api::ApiService;
 use crate::clock::minutes;
@@ -182,6 +183,8 @@ pub(crate) struct Controllers {
     mirror: Mirror,
     shared: Shared,
     slots: Vec<Slot>,
+    /// What shall go wrong besides what was scripted from the start.
+    more_faults: mpsc::UnboundedReceiver<WorldFault>,
 }
 
 struct Slot {
@@ -195,7 +198,7 @@ impl Controllers {
         api: ApiService,
         shape: ClusterShape,
         published: Arc<Mutex<UpdateGraph>>,
-        faults: Vec<WorldFault>,
+        (faults, more_faults): (Vec<WorldFault>, mpsc::UnboundedReceiver<WorldFault>),
         ledger: Arc<Mutex<Ledger>>,
         kube_ovn: Option<&KubeOvn>,
         units: Arc<Units>,
@@ -230,7 +233,7 @@ impl Controllers {
             accepted: vec![],
             wake: BTreeSet::new(),
         };
-        Self { store, mirror, shared, slots }
+        Self { store, mirror, shared, slots, more_faults }
     }
 
     /// Runs for ever.
@@ -251,6 +254,10 @@ impl Controllers {
                 () = timer => {}
                 () = units.news.notified() => self.shared.wake("kubelets"),
                 alive = changes.changed() => if alive.is_err() { return },
+                Some(fault) = self.more_faults.recv() => {
+                    self.shared.board.add(fault);
+                    self.shared.wake("disruptions");
+                }
             }
         }
     }

@@ -59,6 +59,16 @@ pub enum WorldFault {
         /// Minutes after which it speaks again.
         minutes: Option<f64>,
     },
+    /// The node loses its power: what runs on it is gone at once, and its kubelet says nothing more.
+    NodeOff {
+        /// When it begins.
+        #[serde(default)]
+        when: When,
+        /// The node.
+        node: String,
+        /// Minutes after which it has power again, and what ran there is started.
+        minutes: Option<f64>,
+    },
     /// A cluster operator reports Degraded, and does not get on with an update.
     OperatorDegraded {
         /// When it begins.
@@ -312,6 +322,7 @@ impl WorldFault {
             | Self::NodeStuck { when, node, minutes }
             | Self::NodeCordoned { when, node, minutes }
             | Self::NodeSilent { when, node, minutes }
+            | Self::NodeOff { when, node, minutes }
             | Self::NodePressure { when, node, minutes, .. }
             | Self::SigningRequestPending { when, node, minutes }
             | Self::PodStuck { when, node, minutes }
@@ -344,6 +355,7 @@ impl WorldFault {
             | Self::NodeStuck { node, .. }
             | Self::NodeCordoned { node, .. }
             | Self::NodeSilent { node, .. }
+            | Self::NodeOff { node, .. }
             | Self::NodePressure { node, .. }
             | Self::SigningRequestPending { node, .. }
             | Self::PodStuck { node, .. }

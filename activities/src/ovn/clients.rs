@@ -17,7 +17,7 @@ use crate::machine_health::changed_meanwhile;
 use crate::views::{DaemonSet, Deployment, PodTemplate, View as _};
 
 pub use pods::{ListStalePods, OvsPod, RestartOvsPod};
-pub use rollout::AwaitClient;
+pub use rollout::{AwaitClient, ClientRolledOut};
 use workload::Found;
 
 /// The variable that has the addresses.

@@ -37,11 +37,12 @@ impl Exchange<'_> {
         insist(ctx, &format!("tell-{}-{name}", client.name), |_| ctx.run(set.clone())).await?;
         let wait = AwaitClient { client: client.clone(), addresses: addresses.clone() };
         let step = |_| ctx.run(wait.clone()).timeout(CLIENT_LIMIT).retry(PATIENT);
-        insist(ctx, &format!("await-{}-{name}", client.name), step).await?;
-        if !client.on_delete {
+        let rolled = insist(ctx, &format!("await-{}-{name}", client.name), step).await?;
+        if !client.on_delete && !rolled.held_up {
             return Ok(());
         }
-        // Older versions leave it to us: one node after the other, because a restart interrupts its node's traffic.
+        // Older versions leave it to us, and a node that is dead stops newer ones: one node after the other, because a restart
+        // interrupts its node's traffic.
         let stale = ctx.run(ListStalePods { client: client.clone(), addresses }).await?;
         for pod in stale {
             let restart = RestartOvsPod { client: client.clone(), pod: pod.clone() };

@@ -1,4 +1,5 @@
-//! Pods of a DaemonSet that only learn what they are told when they are deleted: one at a time, each by its uid.
+//! Pods of a DaemonSet that only learn what they are told when they are deleted, by its strategy or because a node that is not ready
+//! holds its rollout up: one at a time, each by its uid.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -33,7 +34,7 @@ pub struct OvsPod {
     pub node: NodeName,
 }
 
-/// Lists the pods of a DaemonSet that were started with other addresses than these, by node; none if it replaces them itself, and
+/// Lists the pods of a DaemonSet that were started with other addresses than these, by node; none if it can replace them itself, and
 /// none on nodes that are not ready.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ListStalePods {
@@ -58,8 +59,7 @@ impl Activity for ListStalePods {
     }
 
     async fn run(self, cx: ActivityContext<Cluster>) -> Result<Vec<OvsPod>, ActivityError> {
-        let Some((found, _)) = read(cx.world(), &self.client).await? else { return Ok(Vec::new()) };
-        let pods = found.pods(cx.world()).await?;
+        let Some((_, _, pods)) = read(cx.world(), &self.client).await? else { return Ok(Vec::new()) };
         if !pods.unready.is_empty() {
             cx.progress(format!("{}: what is on nodes that are not ready is left as it is{}", self.client.name, pods.left_out()));
         }
@@ -73,26 +73,26 @@ impl Activity for ListStalePods {
     }
 }
 
-/// The DaemonSet and the addresses in its template; none if its pods are not to be deleted by hand.
-async fn read(cluster: &Cluster, client: &Client) -> Result<Option<(Found, Vec<IpAddr>)>, ActivityError> {
+/// The DaemonSet, the addresses in its template and its pods; none if these are not to be deleted by hand.
+async fn read(cluster: &Cluster, client: &Client) -> Result<Option<(DaemonSet, Vec<IpAddr>, Pods)>, ActivityError> {
     if client.kind == Workload::Deployment {
         return Ok(None);
     }
     let found = Found::read(cluster, client.kind, &client.name).await?;
-    let Some(_) = on_delete(&found) else { return Ok(None) };
     let told = Told::read(&found.template().spec, &client.container, OVN_DB_IPS).map_err(|why| unreadable(&client.name, &why))?;
-    Ok(Some((found, told.addresses)))
+    let pods = found.pods(cluster).await?;
+    Ok(by_hand(found, &pods).map(|set| (set, told.addresses, pods)))
 }
 
-fn on_delete(found: &Found) -> Option<&DaemonSet> {
+fn by_hand(found: Found, pods: &Pods) -> Option<DaemonSet> {
     match found {
-        Found::DaemonSet(set) if set.spec.update_strategy.kind == "OnDelete" => Some(set),
+        Found::DaemonSet(set) if set.spec.update_strategy.kind == "OnDelete" || !pods.unready.is_empty() => Some(set),
         Found::DaemonSet(_) | Found::Deployment(_) => None,
     }
 }
 
 /// Deletes one pod of a DaemonSet by its uid, if all others of it are ready, and waits until its node has a new one that is ready;
-/// does nothing if the DaemonSet replaces its pods itself.
+/// does nothing if the DaemonSet can replace its pods itself.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct RestartOvsPod {
     /// The DaemonSet.
@@ -123,11 +123,10 @@ impl Activity for RestartOvsPod {
         let mut already = true;
         let mut until = cx.now().plus(LIMIT);
         loop {
-            let Some((found, addresses)) = read(cx.world(), &self.client).await? else { return Ok(PodRemoved { already: true }) };
-            let Some(set) = on_delete(&found) else { return Ok(PodRemoved { already: true }) };
-            let pods = found.pods(cx.world()).await?;
+            let found = read(cx.world(), &self.client).await?;
+            let Some((set, addresses, pods)) = found else { return Ok(PodRemoved { already: true }) };
             let look = Look { container: &self.client.container, addresses: &addresses, pods: &pods };
-            match decide(&self.pod, &look, set) {
+            match decide(&self.pod, &look, &set) {
                 Next::Done => return Ok(PodRemoved { already }),
                 Next::Delete => {
                     if self.delete(&cx).await? {

@@ -5,12 +5,11 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use windlass_engine::{Activity, ActivityContext, ActivityError, ActivityName, Effect};
+use windlass_engine::{Activity, ActivityContext, ActivityError, ActivityName, Effect, Timestamp};
 
 use super::workload::{Found, Pods};
 use super::{Client, OVN_DB_IPS, changed, unreadable};
 use crate::cluster::Cluster;
-use crate::ovn::central::RolledOut;
 use crate::ovn::rollout::{Progress, is_observed, of_daemon_set, of_deployment, troubles};
 use crate::ovn::template::Told;
 use crate::views::{DaemonSet, Deployment, Pod, Status, View as _};
@@ -19,6 +18,8 @@ use crate::views::{DaemonSet, Deployment, Pod, Status, View as _};
 const BETWEEN_LOOKS: Duration = Duration::from_secs(2);
 /// A DaemonSet on hundreds of nodes replaces its pods one after the other.
 const LIMIT: Duration = Duration::from_secs(60 * 60);
+/// Controllers go on within seconds; where nothing has happened for so long, nothing will while a node is not ready.
+const HELD_UP_AFTER: Duration = Duration::from_secs(60);
 
 /// Waits until every pod of a workload has the new addresses and is ready.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -29,21 +30,33 @@ pub struct AwaitClient {
     pub addresses: Vec<IpAddr>,
 }
 
+/// How a rollout came out.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ClientRolledOut {
+    /// What was seen.
+    pub evidence: String,
+    /// Whether pods with other addresses are left on nodes that are ready, because one that is not counts as the one that may be down:
+    /// a DaemonSet goes no further then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub held_up: bool,
+}
+
 impl Activity for AwaitClient {
     const NAME: ActivityName = ActivityName::new("await-database-client");
     const EFFECT: Effect = Effect::Observe;
     type World = Cluster;
-    type Output = RolledOut;
+    type Output = ClientRolledOut;
 
     fn summary(&self) -> String {
         format!("wait until {} is rolled out", self.client.name)
     }
 
-    fn assumed(&self) -> Option<RolledOut> {
-        Some(RolledOut { evidence: crate::requests::ASSUMED.to_owned() })
+    fn assumed(&self) -> Option<ClientRolledOut> {
+        Some(ClientRolledOut { evidence: crate::requests::ASSUMED.to_owned(), held_up: false })
     }
 
-    async fn run(self, cx: ActivityContext<Cluster>) -> Result<RolledOut, ActivityError> {
+    async fn run(self, cx: ActivityContext<Cluster>) -> Result<ClientRolledOut, ActivityError> {
+        let mut still = Still::default();
         let (client, until) = (&self.client, cx.now().plus(LIMIT));
         loop {
             let found = Found::read(cx.world(), client.kind, &client.name).await?;
@@ -55,9 +68,14 @@ impl Activity for AwaitClient {
             let pods = found.pods(cx.world()).await?;
             let look = Look { container: &client.container, addresses: &self.addresses, pods: &pods };
             let why = match look.judge(&found) {
-                Ok(evidence) => return Ok(RolledOut { evidence: format!("{}: {evidence}", client.name) }),
+                Ok(evidence) => {
+                    return Ok(ClientRolledOut { evidence: format!("{}: {evidence}", client.name), held_up: false });
+                }
                 Err(why) => format!("{}: {why}", client.name),
             };
+            if still.lasts(look.held_up(&found), cx.now()) {
+                return Ok(ClientRolledOut { evidence: format!("{why}{}", pods.left_out()), held_up: true });
+            }
             if cx.now() >= until {
                 let message = format!("{why}; waited {} min; look at its pods, then retry", LIMIT.as_secs() / 60);
                 return Err(ActivityError::transient("rollout-limit", message));
@@ -65,6 +83,20 @@ impl Activity for AwaitClient {
             cx.progress(why);
             cx.sleep(BETWEEN_LOOKS).await;
         }
+    }
+}
+
+/// Since when nothing has changed in a rollout that is held up.
+#[derive(Default)]
+struct Still(Option<(Vec<String>, Timestamp)>);
+
+impl Still {
+    /// Takes what holds for a moment into account; says whether it has been the same for long enough.
+    fn lasts(&mut self, left: Option<Vec<String>>, now: Timestamp) -> bool {
+        let since = |before: &(Vec<String>, Timestamp)| (Some(&before.0) == left.as_ref()).then_some(before.1);
+        let since = self.0.as_ref().and_then(since).unwrap_or(now);
+        self.0 = left.map(|left| (left, since));
+        self.0.is_some() && now.since(since) >= HELD_UP_AFTER
     }
 }
 
@@ -121,6 +153,17 @@ impl Look<'_> {
         }
         let ready = self.pods.within_reach().count();
         Ok(format!("{ready} pods with the new addresses are ready{}", self.pods.left_out()))
+    }
+
+    /// The pods that a DaemonSet should replace and does not, as far as one moment tells: a node is not ready, and on the others
+    /// nothing is under way.
+    fn held_up(&self, found: &Found) -> Option<Vec<String>> {
+        let Found::DaemonSet(set) = found else { return None };
+        let rests = |pod: &Pod| pod.is_ready() && pod.metadata.deletion_timestamp.is_none();
+        let held = is_observed(set) && !self.pods.unready.is_empty() && self.pods.within_reach().all(rests);
+        let stale: Vec<String> =
+            self.pods.within_reach().filter(|pod| self.is_stale(pod)).map(|pod| pod.uid_text().to_owned()).collect();
+        (held && !stale.is_empty()).then_some(stale)
     }
 
     /// Whether as many nodes have a pod as should have one.

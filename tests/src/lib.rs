@@ -5,6 +5,7 @@ mod bytes;
 mod proof;
 pub mod raft;
 pub mod readers;
+pub mod real;
 mod rig;
 pub mod scene;
 #[path = "../../engine/tests/support/seeds.rs"]

@@ -2,16 +2,17 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, TimeZone, Utc};
 use serde_json::Value;
 use tempfile::TempDir;
 use windlass_activities::{Cluster, Settings};
-use windlass_engine::control::{Refusal, Request, What, record_offline};
+use windlass_engine::control::{Refusal, Request, What, record_offline, record_offline_with};
 use windlass_engine::journal::{Journal, MemoryJournal};
 use windlass_engine::{
-    AttemptHook, Clock, Event, Json, OpenRun, Record, Registry, RunId, Timestamp, Until, Worker, WorkerError, WorkerOptions,
+    AttemptHook, Clock, Event, Json, OpenRun, Record, Registry, RunId, Timestamp, Until, Worker, WorkerError, WorkerHandle,
+    WorkerOptions,
 };
 use windlass_sim::kube_ovn::Backend;
 use windlass_sim::{ClusterShape, Scenario, Sim, SimClock};
@@ -27,6 +28,10 @@ impl Clock for SimulatedTime {
     fn sleep_until(&self, at: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(self.0.sleep_until(at.to_datetime()))
     }
+
+    fn speed(&self) -> f64 {
+        self.0.speed()
+    }
 }
 
 /// A run's surroundings. Must be made on a paused current-thread runtime, unless the databases are real: those take real time.
@@ -39,6 +44,8 @@ pub struct Stage {
     workflow: &'static str,
     run: RunId,
     files: TempDir,
+    /// The worker that was started last.
+    worker: Mutex<Option<WorkerHandle>>,
 }
 
 /// Where a run stands after it was driven as far as it goes.
@@ -80,7 +87,7 @@ impl Stage {
         let clock: Arc<dyn Clock> = Arc::new(SimulatedTime(sim.clock().clone()));
         let run = RunId::new(Timestamp::from(epoch), [7; 10]);
         let files = tempfile::tempdir().expect("a folder can be made");
-        Self { sim, journal: MemoryJournal::new(), clock, workflow, run, files }
+        Self { sim, journal: MemoryJournal::new(), clock, workflow, run, files, worker: Mutex::default() }
     }
 
     /// The clock of the worker; it shows what the cluster's shows.
@@ -108,6 +115,7 @@ impl Stage {
         let registry = windlass_workflows::register(Registry::new(), &cluster);
         let worker = Worker::new(journal, registry, self.clock.clone(), options);
         let handle = worker.handle();
+        *self.worker.lock().unwrap_or_else(PoisonError::into_inner) = Some(handle.clone());
         let told = async {
             if let Some(request) = first {
                 // A crash at the very first append leaves nobody to answer.
@@ -154,6 +162,29 @@ impl Stage {
     /// Tells the run something while no worker drives it.
     pub fn tell(&self, what: What) -> anyhow::Result<Result<(), Refusal>> {
         Ok(record_offline(&mut self.journal.reopen(), &self.request(what), self.clock.now())?)
+    }
+
+    /// As [`Stage::tell`], with a reason, and to the worker if one drives the run.
+    pub async fn tell_why(&self, what: What, reason: &str) -> anyhow::Result<Result<(), Refusal>> {
+        let request = Request { reason: Some(reason.to_owned()), ..self.request(what) };
+        let worker = self.worker();
+        if let Some(worker) = worker
+            && let Ok(answer) = worker.tell(request.clone()).await
+        {
+            return Ok(answer);
+        }
+        let registry = windlass_workflows::register(Registry::new(), &Arc::new(Cluster::absent()));
+        Ok(record_offline_with(&mut self.journal.reopen(), &registry, &request, self.clock.now())?)
+    }
+
+    /// What the attempts in flight last said, as `windlass status` shows it; nothing if no worker drives the run.
+    pub async fn progress(&self) -> Vec<String> {
+        let Some(worker) = self.worker() else { return Vec::new() };
+        worker.progress().await.unwrap_or_default().into_iter().map(|said| said.text).collect()
+    }
+
+    fn worker(&self) -> Option<WorkerHandle> {
+        self.worker.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn request(&self, what: What) -> Request {

@@ -5,17 +5,14 @@ use std::time::Duration;
 use super::{Place, tools};
 use crate::containers::Output;
 
-/// No command runs longer; a server that hangs would hold `ovn-appctl` for ever.
-const LIMIT: Duration = Duration::from_secs(20);
-
 /// What can be run.
 const PROGRAMS: [&str; 6] = ["ovn-appctl", "ovs-appctl", "ovsdb-client", "ovsdb-tool", "ovn-nbctl", "ovn-sbctl"];
 
 /// As a kubelet says it of a command that was killed.
 const KILLED: i32 = 137;
 
-/// Runs a command to its end; `None` if it is none of [`PROGRAMS`].
-pub(super) fn run(place: &Place, words: &[String]) -> Option<Output> {
+/// Runs a command to its end, or kills it when the limit is reached; `None` if it is none of [`PROGRAMS`].
+pub(super) fn run(place: &Place, words: &[String], limit: Duration) -> Option<Output> {
     let (program, arguments) = words.split_first()?;
     if !PROGRAMS.contains(&program.as_str()) {
         return None;
@@ -27,7 +24,7 @@ pub(super) fn run(place: &Place, words: &[String]) -> Option<Output> {
         for (name, value) in [("OVN_RUNDIR", &place.run), ("OVS_RUNDIR", &place.run), ("OVN_DBDIR", &place.data)] {
             command.env(name, value);
         }
-        tools::run(command, LIMIT)
+        tools::run(command, limit)
     };
     Some(match run() {
         Ok(output) => Output { stderr: place.as_seen(&output.stderr), ..output },

@@ -46,6 +46,8 @@ pub struct Settings {
     pub restart_dead: Duration,
     /// How long a container may be unready before it is ended and started again: the liveness probe fails five times in a row.
     pub restart_unready: Duration,
+    /// How long a command may take: a server that hangs would hold `ovn-appctl` for ever.
+    pub command_limit: Duration,
 }
 
 impl Default for Settings {
@@ -56,6 +58,7 @@ impl Default for Settings {
             joining_limit: Duration::from_secs(120),
             restart_dead: Duration::from_secs(3),
             restart_unready: Duration::from_secs(75),
+            command_limit: Duration::from_secs(20),
         }
     }
 }
@@ -140,11 +143,11 @@ impl Backend for RealRaft {
     }
 
     fn exec(&self, pod: &str, words: Vec<String>) -> BoxFuture<'static, Option<Output>> {
-        let place = self.pods().get(pod).and_then(Pod::place);
+        let (place, limit) = (self.pods().get(pod).and_then(Pod::place), self.settings.command_limit);
         async move {
             let place = place?;
             // A blocking task holds a paused clock still, so that the limits of callers don't pass while a real command runs.
-            tokio::task::spawn_blocking(move || exec::run(&place, &words)).await.ok()?
+            tokio::task::spawn_blocking(move || exec::run(&place, &words, limit)).await.ok()?
         }
         .boxed()
     }

@@ -231,12 +231,12 @@ impl<'a> Stage<'a> {
         if self.screen.is_some() {
             return;
         }
-        let key = (progress.run, progress.command);
-        let soon = self.told.get(&key).is_some_and(|told| progress.at.since(*told) < TOLD_AGAIN);
+        let (key, now) = ((progress.run, progress.command), self.clock.now());
+        let soon = self.told.get(&key).is_some_and(|told| now.since(*told) < TOLD_AGAIN);
         if !soon {
-            self.told.insert(key, progress.at);
+            self.told.insert(key, now);
             let text = words::one_line(&progress.text, 300);
-            self.ui.talk(&format!("{}              … {text}", words::clock(progress.at)));
+            self.ui.talk(&format!("{}              … {text}", words::clock(now)));
         }
     }
 

@@ -3,6 +3,7 @@
 use crate::activity::Effect;
 use crate::ids::{CommandId, RunId};
 use crate::mirror::Barrier;
+use crate::worker::said::Said;
 use crate::worker::{After, Progress, Update, Worker};
 
 impl Worker {
@@ -20,10 +21,10 @@ impl Worker {
         let held_back: Vec<(RunId, CommandId)> = self.after.iter().filter_map(After::attempt).collect();
         for (run, command) in held_back {
             let Some(driven) = self.runs.get_mut(&run) else { continue };
-            if driven.progress.get(&command).is_some_and(|(known, _)| *known == why) {
+            if driven.progress.get(&command).is_some_and(|known| known.text == why) {
                 continue;
             }
-            driven.progress.insert(command, (why.clone(), self.now));
+            driven.progress.insert(command, Said::new(why.clone(), self.now));
             let progress = Progress { run, command, text: why.clone(), at: self.now };
             let _ = self.updates.send(Update::Progress(progress));
         }

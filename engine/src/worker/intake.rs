@@ -10,6 +10,7 @@ use crate::ids::{CommandId, RunId};
 use crate::journal::OperationalNote;
 use crate::replay::Machine;
 use crate::state::OpenRun;
+use crate::worker::said::Said;
 use crate::worker::{After, Driven, Progress, Update, Worker};
 
 impl Worker {
@@ -119,11 +120,12 @@ impl Worker {
         if !driven.attempts.contains_key(&command) {
             return;
         }
-        let news = driven.progress.get(&command).is_none_or(|(known, _)| *known != text);
-        if news {
-            driven.progress.insert(command, (text.clone(), at));
-            self.journal.note(OperationalNote { run, at, command: Some(command), text: text.clone() });
-            let _ = self.updates.send(Update::Progress(Progress { run, command, text, at }));
+        if let Some((said, is_noted)) = Said::news(driven.progress.get(&command), &text, at) {
+            if is_noted {
+                self.journal.note(OperationalNote { run, at, command: Some(command), text: text.clone() });
+            }
+            let _ = self.updates.send(Update::Progress(Progress { run, command, text, at: said.since }));
+            driven.progress.insert(command, said);
         }
         self.extend_heartbeat(run, command);
     }
@@ -131,7 +133,9 @@ impl Worker {
     pub(super) fn on_ask_progress(&mut self, reply: oneshot::Sender<Vec<Progress>>) {
         let of_run = |(run, driven): (&RunId, &Driven)| -> Vec<Progress> {
             let progress = driven.progress.iter();
-            progress.map(|(command, (text, at))| Progress { run: *run, command: *command, text: text.clone(), at: *at }).collect()
+            progress
+                .map(|(command, said)| Progress { run: *run, command: *command, text: said.text.clone(), at: said.since })
+                .collect()
         };
         // Whoever asked may have gone.
         let _ = reply.send(self.runs.iter().flat_map(of_run).collect());

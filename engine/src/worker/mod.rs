@@ -10,6 +10,7 @@ mod hook;
 mod intake;
 mod load;
 mod outcome;
+mod said;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -29,6 +30,7 @@ use crate::state::OpenRun;
 use crate::time::{Clock, Timestamp};
 use crate::workflow::Registry;
 use deadlines::Deadlines;
+use said::Said;
 
 /// How a worker is set up.
 #[derive(Clone)]
@@ -118,7 +120,7 @@ pub struct Progress {
     pub command: CommandId,
     /// What is waited for, and why not yet.
     pub text: String,
-    /// Since when it says so.
+    /// Since when it says so, whatever its numbers were meanwhile.
     pub at: Timestamp,
 }
 
@@ -231,7 +233,7 @@ struct Driven {
     /// The state, when there is no machine to hold it.
     bare: Option<OpenRun>,
     attempts: BTreeMap<CommandId, Running>,
-    progress: BTreeMap<CommandId, (String, Timestamp)>,
+    progress: BTreeMap<CommandId, Said>,
 }
 
 impl Driven {

@@ -37,7 +37,7 @@ impl Worker {
     pub(super) fn on_timeout(&mut self, run: RunId, command: CommandId, silent: bool) {
         let Some(running) = self.land(run, command) else { return };
         let limit = self.runs.get(&run).map(|driven| driven.options(command, running.probing)).unwrap_or_default();
-        let last = self.runs.get(&run).and_then(|d| d.progress.get(&command)).map(|(text, _)| format!("; last seen: {text}"));
+        let last = self.runs.get(&run).and_then(|d| d.progress.get(&command)).map(|said| format!("; last seen: {}", said.text));
         let last = last.unwrap_or_default();
         let message = if silent {
             format!("no sign of progress for {}{last}", in_words(limit.heartbeat.unwrap_or_default()))

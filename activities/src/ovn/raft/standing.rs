@@ -93,6 +93,7 @@ fn who(who: &Who) -> &str {
     }
 }
 
+/// In seconds what is longer than a few.
 pub(super) fn ago(time: Duration) -> String {
-    format!("{} ms ago", time.as_millis())
+    if time < Duration::from_secs(10) { format!("{} ms ago", time.as_millis()) } else { format!("{} s ago", time.as_secs()) }
 }

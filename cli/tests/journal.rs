@@ -2,7 +2,8 @@
 
 mod support;
 
-use support::{Place, crafted, id, open};
+use support::{Place, append, crafted, held, id, open, started};
+use windlass_engine::Event;
 
 fn place() -> Place {
     let place = Place::new();
@@ -36,6 +37,17 @@ fn status_shows_what_a_run_waits_for() {
         check(&format!("status_{state}"), &["status", &short(number)]);
     }
     check("status_waiting_json", &["status", &short(2), "-o", "json"]);
+}
+
+#[test]
+fn leftovers_show_what_is_out() {
+    let place = place();
+    let failed = Event::RunFailed { error: "pool worker could not be asked".to_owned() };
+    append(&mut open(&place.journal()), id(8), 1, vec![(26_000, started()), (26_001, held(0)), (26_005, failed)]);
+    insta::assert_snapshot!("leftovers", place.windlass(&["leftovers"]).whole());
+    insta::assert_snapshot!("leftovers_json", place.windlass(&["leftovers", "-o", "json"]).whole());
+    let nothing = Place::new().windlass(&["leftovers"]);
+    assert_eq!((nothing.code, nothing.out.as_str()), (0, ""), "{}", nothing.whole());
 }
 
 #[test]

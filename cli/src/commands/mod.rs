@@ -8,6 +8,7 @@ mod explain;
 mod export;
 mod history;
 mod import;
+mod leftovers;
 mod list;
 mod mark_done;
 mod note;
@@ -58,6 +59,8 @@ pub(crate) enum Command {
     History(history::Args),
     /// Say why a run does not move, and what can be done
     Explain(explain::Args),
+    /// List the temporary changes that are out
+    Leftovers(leftovers::Args),
     /// Approve an open gate of a run
     Approve(approve::Args),
     /// Reject an open gate of a run
@@ -112,6 +115,7 @@ impl Command {
             Self::Status(args) => status::run(app, &args).await,
             Self::History(args) => history::run(app, &args).await,
             Self::Explain(args) => explain::run(app, &args).await,
+            Self::Leftovers(args) => leftovers::run(app, &args),
             Self::Approve(args) => approve::run(app, args).await,
             Self::Reject(args) => reject::run(app, args).await,
             Self::Cancel(args) => cancel::run(app, args).await,

@@ -6,6 +6,7 @@ pub(crate) mod columns;
 pub(crate) mod comparison;
 pub(crate) mod explain;
 pub(crate) mod history;
+pub(crate) mod leftovers;
 pub(crate) mod list;
 pub(crate) mod logbook;
 pub(crate) mod mirror;

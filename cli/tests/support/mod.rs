@@ -154,7 +154,7 @@ pub(crate) fn done(command: u32, attempt: u32, evidence: Option<&str>) -> Event 
     Event::ActivityCompleted { command: CommandId(command), attempt, output, evidence: evidence.map(str::to_owned) }
 }
 
-fn held(command: u32) -> Event {
+pub(crate) fn held(command: u32) -> Event {
     Event::ChangeHeld {
         command: CommandId(command),
         key: "pool/worker/paused".to_owned(),

@@ -7,15 +7,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::{DateTime, TimeZone, Utc};
 use serde_json::Value;
 use tempfile::TempDir;
+use windlass_activities::estimate::Estimates;
+use windlass_activities::inventory::Inventory;
 use windlass_activities::{Cluster, Settings};
 use windlass_engine::control::{Refusal, Request, What, record_offline, record_offline_with};
 use windlass_engine::journal::{Journal, MemoryJournal};
 use windlass_engine::{
-    AttemptHook, Clock, Event, Json, OpenRun, Record, Registry, RunId, Timestamp, Until, Worker, WorkerError, WorkerHandle,
-    WorkerOptions,
+    AttemptHook, Clock, Event, Json, OpenRun, Progress, Record, Registry, RunId, Timestamp, Until, Update, Worker, WorkerError,
+    WorkerHandle, WorkerOptions,
 };
 use windlass_sim::kube_ovn::Backend;
 use windlass_sim::{ClusterShape, Scenario, Sim, SimClock};
+use windlass_workflows::foresight::draft;
+use windlass_workflows::planning::{Findings, plan};
 
 /// The cluster's time as the worker's: when it jumps, the worker's machine slept.
 pub(crate) struct SimulatedTime(pub(crate) SimClock);
@@ -46,6 +50,7 @@ pub struct Stage {
     files: TempDir,
     /// The worker that was started last.
     worker: Mutex<Option<WorkerHandle>>,
+    said: Mutex<Vec<String>>,
 }
 
 /// Where a run stands after it was driven as far as it goes.
@@ -87,7 +92,7 @@ impl Stage {
         let clock: Arc<dyn Clock> = Arc::new(SimulatedTime(sim.clock().clone()));
         let run = RunId::new(Timestamp::from(epoch), [7; 10]);
         let files = tempfile::tempdir().expect("a folder can be made");
-        Self { sim, journal: MemoryJournal::new(), clock, workflow, run, files, worker: Mutex::default() }
+        Self { sim, journal: MemoryJournal::new(), clock, workflow, run, files, worker: Mutex::default(), said: Mutex::default() }
     }
 
     /// The clock of the worker; it shows what the cluster's shows.
@@ -122,8 +127,34 @@ impl Stage {
                 let _ = handle.tell(request).await;
             }
         };
-        let ((), driven) = futures::future::join(told, worker.run()).await;
+        let mut updates = worker.handle().watch();
+        let ((), driven) = futures::future::join(told, async {
+            let driven = worker.run();
+            tokio::pin!(driven);
+            loop {
+                tokio::select! {
+                    biased;
+                    update = updates.recv() => self.hear(update.ok()),
+                    driven = &mut driven => break driven,
+                }
+            }
+        })
+        .await;
+        while let Ok(update) = updates.try_recv() {
+            self.hear(Some(update));
+        }
         crashed_or_done(driven)
+    }
+
+    fn hear(&self, update: Option<Update>) {
+        if let Some(Update::Progress(Progress { text, .. })) = update {
+            self.said.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+        }
+    }
+
+    /// What the attempts of all workers said of their progress so far: the words that `status` shows.
+    pub fn said(&self) -> Vec<String> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// What creates the run, with its gates approved in advance.
@@ -233,6 +264,33 @@ impl Stage {
         let records = self.sim.audit().records();
         let applied = records.into_iter().filter(|record| record.code < 300 && !record.path.contains("selfsubjectaccessreview"));
         applied.map(|record| format!("{} {} {}", record.verb, record.path, lasting(record.body, self.run))).collect()
+    }
+
+    /// The same without the pods that reach disks for a moment, and what is done in them.
+    pub fn changes(&self) -> Vec<String> {
+        let of_disks = |effect: &String| effect.contains("windlass-host-") || effect.contains("windlass.dev/step");
+        self.effects().into_iter().filter(|effect| !of_disks(effect)).collect()
+    }
+
+    /// What a plan of a change of ovn-central says against it.
+    pub async fn blockers(&self, input: &Value) -> anyhow::Result<Vec<String>> {
+        let client = kube::Client::new(self.sim.service(), "default");
+        let cluster = Arc::new(Cluster::from_client(client, Settings::simulated(self.clock.clone())).await?);
+        let (input, estimates) = (Json::of(input)?, Estimates::default());
+        let draft = draft(&cluster, &self.clock, self.workflow, &input, &estimates).await;
+        let draft = draft.map_err(|error| anyhow::anyhow!("there can be no plan: {error}"))?;
+        let findings = Findings {
+            workflow: self.workflow,
+            cluster: "test",
+            input: &input,
+            draft: &draft,
+            inventory: &Inventory::default(),
+            estimates: &estimates,
+            calendar: None,
+            notes: Vec::new(),
+            registry: &windlass_workflows::register(Registry::new(), &cluster),
+        };
+        Ok(plan(&findings).blockers)
     }
 
     /// How many attempts the history shows for each activity that was tried more than once.

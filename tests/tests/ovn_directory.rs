@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use windlass_activities::NodeName;
 use windlass_activities::ovn::central::RemoveCentralPod;
-use windlass_activities::ovn::directory::{HostAccess, LookAtDirectory, MoveDirectoryAside};
+use windlass_activities::ovn::directory::{HostAccess, LookAtDirectory, MoveDirectoryAside, SweepHostPods};
 use windlass_engine::FailureKind;
 use windlass_sim::Scenario;
 use windlass_sim::scenario::{When, WorldFault};
@@ -180,7 +180,39 @@ async fn a_node_that_starts_no_pod_is_given_up_in_time() -> Result<()> {
     let begun = tokio::time::Instant::now();
     let failed = scene.attempt(1, &look("worker-0", 6)).await.unwrap_err();
     assert_eq!((failed.kind, failed.code.as_str()), (FailureKind::Transient, "host-pod-stuck"));
-    assert!(begun.elapsed() < Duration::from_secs(120), "an attempt without a limit of its own has two minutes");
+    assert!(begun.elapsed() < Duration::from_secs(9 * 60), "the attempts of the workflows have ten minutes");
     assert_eq!(host_pods(&scene), Vec::<Value>::new());
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_image_may_take_minutes_to_be_pulled() -> Result<()> {
+    let slow = WorldFault::NodeSilent { when: When::default(), node: "worker-0".to_owned(), minutes: Some(3.0) };
+    let scene = Scene::begin_with("1.13.2", Scenario { world: vec![slow], ..Scenario::default() }).await?;
+    assert_eq!(scene.attempt(1, &look("worker-0", 6)).await?.stale, Vec::<String>::new());
+    assert_eq!(host_pods(&scene), Vec::<Value>::new());
+    Ok(())
+}
+
+/// What an attempt leaves that is broken off is deleted at the end of its run; what another run has made is not touched.
+#[tokio::test(start_paused = true)]
+async fn what_a_cancelled_step_left_is_swept() -> Result<()> {
+    let scene = Scene::begin("1.13.2").await?;
+    let broken_off = tokio::time::timeout(Duration::from_secs(3), scene.attempt(1, &look("worker-0", 6))).await;
+    assert!(broken_off.is_err());
+    let left = host_pods(&scene);
+    assert_eq!(left.len(), 1);
+    let mut other = left[0].clone();
+    other["metadata"]["name"] = json!("windlass-host-other");
+    other["metadata"]["annotations"]["windlass.dev/run"] = json!("another run");
+    for field in ["uid", "resourceVersion", "creationTimestamp"] {
+        other["metadata"].as_object_mut().context("an object")?.remove(field);
+    }
+    scene.sim.store().create(&PODS, other)?;
+    let swept = scene.attempt(9, &SweepHostPods {}).await?;
+    assert_eq!(swept.deleted, [left[0]["metadata"]["name"].as_str().context("a name")?]);
+    let rest: Vec<Value> = host_pods(&scene).iter().map(|pod| pod["metadata"]["name"].clone()).collect();
+    assert_eq!(rest, ["windlass-host-other"]);
+    assert_eq!(scene.attempt(9, &SweepHostPods {}).await?.deleted, Vec::<String>::new());
     Ok(())
 }

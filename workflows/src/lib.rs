@@ -17,6 +17,7 @@ mod plan;
 pub mod planning;
 mod terms;
 mod update;
+mod window;
 
 use std::sync::Arc;
 
@@ -25,7 +26,7 @@ use windlass_engine::Registry;
 
 pub use plan::{PlacedStep, Plan, PlannedStep};
 pub use terms::Terms;
-pub use update::{Override, WINDOW_SIGNAL};
+pub use window::{Override, WINDOW_SIGNAL};
 
 /// The registered name of [`cluster_update::cluster_update`].
 pub const CLUSTER_UPDATE: &str = "cluster-update";

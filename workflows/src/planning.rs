@@ -54,7 +54,11 @@ pub fn plan(found: &Findings<'_>) -> Plan {
     warnings.extend(learned(found, "resolve-path", |path: UpdatePath| path.notes));
     warnings.extend(learned(found, "resolve-target", |target: Target| target.notes));
     warnings.extend(pressing(found));
-    if let Err(error) = &found.draft.foresight.end {
+    // Without the members that a look did not find there is no way on, which its blockers have said.
+    let is_said = found.draft.central.as_ref().is_some_and(|central| !central.blockers.is_empty());
+    if let Err(error) = found.draft.foresight.end.as_ref()
+        && !is_said
+    {
         blockers.push(ending(error));
     }
     blockers.extend(never_fits(found));
@@ -89,7 +93,10 @@ fn never_fits(found: &Findings<'_>) -> Vec<String> {
         }
         Deed::Activity { .. } | Deed::Gate { .. } | Deed::Sleep | Deed::Hold { .. } | Deed::GiveBack { .. } => None,
     });
-    let help = "or say how long it takes here (--expect-hop, --expect-node), or let some nodes of a pool go first (--canary)";
+    let help = match &found.draft.central {
+        Some(_) => "or take a longer window",
+        None => "or say how long it takes here (--expect-hop, --expect-node), or let some nodes of a pool go first (--canary)",
+    };
     refused.map(|message| format!("{message}, {help}")).take(1).collect()
 }
 
@@ -154,7 +161,7 @@ fn of_central(report: &CentralReport) -> Vec<String> {
         });
         lines.push(format!("{} database {cluster}: {}", raft.database, each.collect::<Vec<_>>().join(", ")));
     }
-    lines.extend(report.leaving.iter().map(|leaving| format!("leaves: {} ({})", leaving.node, leaving.address)));
+    lines.extend(report.leaving.iter().map(|leaving| format!("leaves: {}", leaving.in_words())));
     lines.extend(report.joining.iter().map(|address| format!("joins: {address}")));
     lines
 }

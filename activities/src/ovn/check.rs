@@ -17,7 +17,7 @@ mod version;
 /// Looks at ovn-central and judges whether its members may be changed so.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct CheckCentral {
-    /// The node that shall leave.
+    /// The node that shall leave; a member whose node is gone, by its address.
     pub remove: Option<NodeName>,
     /// The node that shall join.
     pub add: Option<NodeName>,
@@ -35,6 +35,9 @@ pub struct CentralReport {
     pub leaving: Option<Leaving>,
     /// The address of the node that shall join.
     pub joining: Option<IpAddr>,
+    /// How many nodes the cluster has.
+    #[serde(default)]
+    pub nodes: u32,
     /// What forbids the change, one line each, with the evidence and what to do.
     pub blockers: Vec<String>,
     /// What a person should know; it stops nothing.
@@ -44,14 +47,25 @@ pub struct CentralReport {
 /// The member that shall leave, in both databases.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Leaving {
-    /// Its node.
+    /// Its node, or its address if that is gone.
     pub node: NodeName,
     /// Its address.
     pub address: IpAddr,
+    /// Whether its node is gone from the cluster; it is named by its address then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gone: bool,
     /// Its pod of ovn-central, if there is one.
     pub pod: Option<super::CentralPod>,
     /// What it is in each database, northbound first.
     pub servers: Vec<LeavingServer>,
+}
+
+impl Leaving {
+    /// Its node and its address.
+    pub fn in_words(&self) -> String {
+        let Self { node, address, gone, .. } = self;
+        if *gone { format!("{address} (its node is gone)") } else { format!("{node} ({address})") }
+    }
 }
 
 /// A server that shall leave a database.

@@ -5,9 +5,11 @@ mod host;
 mod look;
 mod pod;
 mod ssh;
+mod sweep;
 
 pub use aside::{DirectoryMoved, MoveDirectoryAside};
 pub use look::{DirectoryFound, LookAtDirectory};
+pub use sweep::{HostPodsSwept, SweepHostPods};
 
 use std::net::IpAddr;
 

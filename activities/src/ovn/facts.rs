@@ -159,6 +159,8 @@ pub enum Standing {
     },
 }
 
+const SILENT: &str = "does not answer";
+
 impl fmt::Display for Standing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -169,7 +171,7 @@ impl fmt::Display for Standing {
             Self::Leaving => f.write_str("asks to be taken out"),
             Self::Left => f.write_str("was taken out"),
             Self::Down { says } => f.write_str(says),
-            Self::Silent { why } => write!(f, "does not answer: {why}"),
+            Self::Silent { why } => write!(f, "{SILENT}: {why}"),
         }
     }
 }
@@ -223,7 +225,9 @@ impl Server {
         let behind =
             self.behind.filter(|behind| *behind > 0).map(|behind| format!(", {behind} entries behind")).unwrap_or_default();
         let vote = if self.votes { "" } else { ", no vote" };
-        format!("{} {}{behind}{vote}", self.label(), self.standing)
+        // Why is a trouble of the raft, with all that was said.
+        let stands = if matches!(self.standing, Standing::Silent { .. }) { SILENT.to_owned() } else { self.standing.to_string() };
+        format!("{} {stands}{behind}{vote}", self.label())
     }
 
     /// Whether it takes part in decisions now.

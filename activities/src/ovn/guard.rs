@@ -137,8 +137,15 @@ fn tolerates(raft: &Raft, act: Act, trouble: &Trouble) -> bool {
     }
 }
 
+/// What is said where no server tells any.
+const UNKNOWN: &str = "its members are not known";
+
 fn kick(raft: &Raft, address: IpAddr, why: &mut Vec<String>) -> bool {
     let voters = raft.voters().count();
+    if voters == 0 {
+        why.push(UNKNOWN.to_owned());
+        return false;
+    }
     let named = raft.voters().filter(|server| server.address == address).count();
     if named != 1 {
         why.push(format!("{named} members have the address {address}"));
@@ -183,10 +190,10 @@ fn restart_all(raft: &Raft, why: &mut Vec<String>) -> bool {
 /// Every member is alive and caught up.
 fn whole(raft: &Raft, why: &mut Vec<String>) {
     if raft.voters().next().is_none() {
-        why.push("it has no members".to_owned());
+        why.push(UNKNOWN.to_owned());
     }
     let lost = raft.voters().filter(|server| !counts(server));
-    why.extend(lost.map(|server| format!("every member must be alive and caught up, and {}", server.in_words())));
+    why.extend(lost.map(|server| format!("every member must be alive and caught up, and {} is not", server.label())));
 }
 
 fn no_member(raft: &Raft, address: IpAddr, why: &mut Vec<String>) -> bool {

@@ -59,6 +59,7 @@ pub(crate) fn register(registry: Registry, cluster: &Arc<Cluster>) -> Registry {
         .activity::<clients::SetDatabaseAddresses>(cluster)
         .activity::<directory::LookAtDirectory>(cluster)
         .activity::<directory::MoveDirectoryAside>(cluster)
+        .activity::<directory::SweepHostPods>(cluster)
         .activity::<kick::KickServer>(cluster)
         .activity::<label::LabelNode>(cluster)
         .activity::<members::AwaitMembers>(cluster)

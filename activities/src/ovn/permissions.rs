@@ -4,7 +4,7 @@ use super::NAMESPACE;
 use super::backup::BackUpDatabase;
 use super::central::{AwaitCentralRollout, RemoveCentralPod, SetCentralMembers};
 use super::clients::{AwaitClient, ListClients, ListStalePods, RestartOvsPod, SetDatabaseAddresses};
-use super::directory::{LookAtDirectory, MoveDirectoryAside};
+use super::directory::{LookAtDirectory, MoveDirectoryAside, SweepHostPods};
 use super::label::LabelNode;
 use crate::rbac::{LOOK_AT_CENTRAL, Permission, on, within};
 
@@ -24,10 +24,11 @@ const REACH_DISK: [Permission; 4] =
 
 /// The permissions that an activity of this family needs, on a cluster's objects.
 pub(crate) fn needed_by(activity: &str) -> Option<Vec<Permission>> {
-    let table: [(_, &[&[Permission]]); 12] = [
+    let table: [(_, &[&[Permission]]); 13] = [
         (BackUpDatabase::NAME, &[&LOOK_AT_CENTRAL]),
         (LookAtDirectory::NAME, &[&LOOK_AT_CENTRAL, &REACH_DISK]),
         (MoveDirectoryAside::NAME, &[&LOOK_AT_CENTRAL, &REACH_DISK]),
+        (SweepHostPods::NAME, &[&[LIST_PODS, REMOVE_POD[1]]]),
         (LabelNode::NAME, &[&LABEL]),
         (SetCentralMembers::NAME, &[&LOOK_AT_CENTRAL, &[PATCH_DEPLOYMENT]]),
         (AwaitCentralRollout::NAME, &[&[READ_DEPLOYMENT, LIST_PODS]]),

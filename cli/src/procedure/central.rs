@@ -4,12 +4,13 @@ use windlass_activities::NodeName;
 use windlass_activities::ovn::directory::HostAccess;
 use windlass_workflows::ovn_central::{CentralTerms, OvnCentralAdd, OvnCentralRemove, OvnCentralReplace};
 
+use crate::calendar_args::CalendarArgs;
 use crate::failure::Failure;
 
 /// What the change of one member is told.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct CentralArgs {
-    /// The node, by its name in the cluster
+    /// The node, by its name in the cluster; a member that leaves and whose node is gone, by its address
     #[arg(long, value_name = "NODE")]
     pub(super) node: Option<String>,
     #[command(flatten)]
@@ -19,7 +20,7 @@ pub(crate) struct CentralArgs {
 /// What the exchange of a member is told.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct CentralReplaceArgs {
-    /// The node that leaves, by its name in the cluster
+    /// The node that leaves, by its name in the cluster; a member whose node is gone, by its address
     #[arg(long, value_name = "NODE")]
     pub(super) node: Option<String>,
     /// The node that joins; the one that leaves may join again, with empty databases
@@ -41,6 +42,8 @@ pub(crate) struct CentralTermsArgs {
     /// Move database files aside that lie on the joining node, instead of stopping at them
     #[arg(long)]
     move_stale: bool,
+    #[command(flatten)]
+    calendar: CalendarArgs,
 }
 
 impl CentralTermsArgs {
@@ -53,7 +56,7 @@ impl CentralTermsArgs {
                 return Err(Failure::usage(message, "write it as in: --host-access pod, or --host-access ssh:root"));
             }
         };
-        Ok(CentralTerms { access, move_stale: self.move_stale, planned: None })
+        Ok(CentralTerms { access, move_stale: self.move_stale, windows: self.calendar.calendar()?, planned: None })
     }
 }
 

@@ -1,6 +1,7 @@
 //! The input of a run, whichever workflow it is for: what was asked, and what the plan pinned.
 
 use windlass_activities::estimate::Estimates;
+use windlass_activities::windows::Calendar;
 use windlass_engine::foresee::{Deed, Foresight};
 use windlass_engine::{Json, Timestamp};
 use windlass_workflows::cluster_update::ClusterUpdate;
@@ -82,6 +83,16 @@ impl Input {
             Self::Eus(input) => Some(&input.terms),
             Self::Cluster(input) => Some(&input.terms),
             Self::Remove(_) | Self::Add(_) | Self::Replace(_) | Self::ToOvn(_) | Self::ToSdn(_) => None,
+        }
+    }
+
+    /// When disruptive steps may begin, if not at any time.
+    pub(crate) fn calendar(&self) -> Option<&Calendar> {
+        match self {
+            Self::Eus(EusUpdate { terms, .. }) | Self::Cluster(ClusterUpdate { terms, .. }) => terms.windows.as_ref(),
+            Self::Remove(OvnCentralRemove { terms, .. })
+            | Self::Add(OvnCentralAdd { terms, .. })
+            | Self::Replace(OvnCentralReplace { terms, .. }) => terms.windows.as_ref(),
         }
     }
 

@@ -31,13 +31,17 @@ impl Procedure {
     /// Reads the cluster and resolves every fact; changes nothing.
     pub(crate) async fn prepare(&self, cluster: &Arc<Cluster>, clock: &Arc<dyn Clock>) -> Result<Prepared, Failure> {
         let mut input = self.input()?;
-        let Some(terms) = input.terms() else { return prepare(input, cluster, clock).await };
-        cluster.check_openshift()?;
-        if let Some(calendar) = &terms.windows {
+        if input.terms().is_some() {
+            cluster.check_openshift()?;
+        }
+        if let Some(calendar) = input.calendar() {
             // Said at once instead of once for each step that would never begin.
             calendar
                 .first_from(clock.now())
                 .map_err(|e| Failure::with_advice(Kind::Usage, &e.to_string(), "correct the windows"))?;
+        }
+        if input.terms().is_none() {
+            return prepare(input, cluster, clock).await;
         }
         let look = Survey { cluster, clock };
         let estimates = look.at(ReadEstimates {}).await?;
@@ -103,7 +107,7 @@ async fn plan_for(
         draft: &draft,
         inventory,
         estimates: &estimates,
-        calendar: asked.terms().and_then(|terms| terms.windows.as_ref()),
+        calendar: asked.calendar(),
         notes: Vec::new(),
         registry: &registry,
     });
@@ -148,6 +152,12 @@ fn no_draft(error: Unforeseeable<ActivityError>) -> Failure {
     }
 }
 
+/// What blocks, in one line as long as it needs no more.
+fn in_one(blockers: &[String]) -> String {
+    let between = if blockers.iter().any(|blocker| blocker.contains('\n')) { "\n" } else { " | " };
+    blockers.join(between)
+}
+
 impl Prepared {
     /// Stops when something on the cluster blocks the run.
     pub(crate) fn refuse_blocked(&self) -> Result<(), Failure> {
@@ -155,7 +165,7 @@ impl Prepared {
             [] => Ok(()),
             blockers => Err(Failure::new(
                 Kind::Failed,
-                format!("{} can't begin on this cluster: {}", self.plan.workflow, blockers.join(" | ")),
+                format!("{} can't begin on this cluster: {}", self.plan.workflow, in_one(blockers)),
                 "mend what blocks, then plan again",
             )),
         }

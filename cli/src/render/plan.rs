@@ -58,7 +58,7 @@ fn draw(plan: &Plan, requests: bool) -> String {
         text.line(format!("warning: {warning}"));
     }
     for blocker in &plan.blockers {
-        text.line(format!("blocks: {blocker}"));
+        text.line(format!("blocks: {}", blocker.replace('\n', "\n        ")));
     }
     text
 }

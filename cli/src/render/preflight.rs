@@ -36,10 +36,19 @@ fn add_check(text: &mut String, check: &Check, width: usize) {
     };
     text.line(format!("{:<4}  {verdict:<5}    {} ({})", check.number, check.title, check.id));
     for evidence in &check.evidence {
-        add_wrapped(text, evidence, "- ", width);
+        add_evidence(text, evidence, width);
     }
     if let Some(remedy) = &check.remedy {
         add_wrapped(text, remedy, "next: ", width);
+    }
+}
+
+/// A paragraph, and the rows of a table if some follow, which are kept as they are.
+fn add_evidence(text: &mut String, evidence: &str, width: usize) {
+    let (paragraph, table) = evidence.split_once('\n').unwrap_or((evidence, ""));
+    add_wrapped(text, paragraph, "- ", width);
+    for row in table.lines() {
+        text.line(format!("{:INDENT$}  {row}", ""));
     }
 }
 

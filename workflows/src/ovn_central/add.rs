@@ -4,12 +4,12 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 use windlass_activities::NodeName;
-use windlass_activities::ovn::check::CheckCentral;
+use windlass_activities::ovn::check::{CentralReport, CheckCentral};
 use windlass_activities::ovn::directory::{DIRECTORY, LookAtDirectory};
 use windlass_activities::ovn::label::LabelNode;
 use windlass_engine::{WorkflowContext, WorkflowError, WorkflowResult};
 
-use super::{CentralChanged, CentralTerms, Exchange, look};
+use super::{CentralChanged, CentralTerms, DISK_LIMIT, Exchange, look};
 use crate::insist::insist;
 
 /// What is to be done.
@@ -25,14 +25,23 @@ pub struct OvnCentralAdd {
 /// Takes a member in.
 pub async fn ovn_central_add(ctx: WorkflowContext, input: OvnCentralAdd) -> WorkflowResult<CentralChanged> {
     let check = CheckCentral { remove: None, add: Some(input.node.clone()), add_first: false };
-    let report = look(&ctx, &input.terms, check).await?;
-    let address = joining(report.joining)?;
-    let from = report.central.node_ips.clone();
+    let report = look(&ctx, &input.terms, check.clone()).await?;
     let mut exchange = Exchange::begin(&ctx, &input.terms, &report).await?;
-    exchange.clear(&input.node, address).await?;
-    exchange.owe()?;
-    exchange.take_in(&input.node, address).await?;
-    exchange.finish(from).await
+    let outcome = add(&mut exchange, &input.node, &report, check).await;
+    exchange.end(outcome).await
+}
+
+async fn add(
+    exchange: &mut Exchange<'_>,
+    node: &NodeName,
+    report: &CentralReport,
+    check: CheckCentral,
+) -> WorkflowResult<CentralChanged> {
+    let address = joining(report.joining)?;
+    exchange.clear(node, address).await?;
+    exchange.ready(check, &format!("take {node} into ovn-central"), report.nodes).await?;
+    exchange.take_in(node, address).await?;
+    exchange.finish(report.central.node_ips.clone()).await
 }
 
 /// The address that a look found for a node that shall join.
@@ -44,8 +53,9 @@ impl Exchange<'_> {
     /// Nothing of an earlier membership may lie on the disk of a node that joins; found before anything is changed.
     pub(super) async fn clear(&mut self, node: &NodeName, address: IpAddr) -> WorkflowResult<()> {
         self.ctx.status(format!("looking at the disk of {node}"));
+        self.reach_disks()?;
         let look = LookAtDirectory { node: node.clone(), address, access: self.access.clone() };
-        let found = insist(self.ctx, &format!("look-{node}"), |_| self.ctx.run(look.clone())).await?;
+        let found = insist(self.ctx, &format!("look-{node}"), |_| self.ctx.run(look.clone()).timeout(DISK_LIMIT)).await?;
         if found.stale.is_empty() {
             return Ok(());
         }

@@ -18,7 +18,7 @@ use windlass_activities::ovn::backup::BackUpDatabase;
 use windlass_activities::ovn::central::{AwaitCentralRollout, SetCentralMembers};
 use windlass_activities::ovn::check::{CentralReport, CheckCentral, Leaving};
 use windlass_activities::ovn::clients::Client;
-use windlass_activities::ovn::directory::HostAccess;
+use windlass_activities::ovn::directory::{HostAccess, SweepHostPods};
 use windlass_activities::ovn::members::AwaitMembers;
 use windlass_engine::{WorkflowContext, WorkflowError, WorkflowResult};
 
@@ -29,6 +29,7 @@ pub use terms::{CentralTerms, Pins};
 
 use crate::insist::insist;
 use crate::patience::PATIENT;
+use crate::window::in_window;
 
 /// Both pods of a pair restart one after the other, each within a minute or two; images may have to be pulled.
 const ROLLOUT_LIMIT: Duration = Duration::from_secs(20 * 60);
@@ -38,6 +39,18 @@ const MEMBERS_LIMIT: Duration = Duration::from_secs(15 * 60);
 
 /// A database of half a gigabyte over a slow line.
 const BACKUP_LIMIT: Duration = Duration::from_secs(30 * 60);
+
+/// A look at a node's disk, or a new name on it: a pod is made for it, and its image may have to be pulled first.
+const DISK_LIMIT: Duration = Duration::from_secs(10 * 60);
+
+/// How long a member takes to leave or to join, in nine of ten cases; in a plan it is the sum of the steps.
+const CHANGE_P90: Duration = Duration::from_secs(45 * 60);
+
+/// As long for each pod of ovs-ovn, where they are restarted one by one.
+const OVS_POD_P90: Duration = Duration::from_secs(60);
+
+/// Under which key the pods that reach disks are listed.
+const HOST_PODS: &str = "host-pods";
 
 /// Under which key the unfinished change is listed as owed.
 const OWED: &str = "ovn-central-members";
@@ -62,6 +75,8 @@ struct Exchange<'a> {
     node_ips: Vec<IpAddr>,
     clients: Vec<Client>,
     evidence: Vec<String>,
+    /// Whether pods of ours may be out.
+    reaches_disks: bool,
 }
 
 /// Looks at everything before anything is changed, and stops if it is not as the plan saw it.
@@ -69,7 +84,7 @@ async fn look(ctx: &WorkflowContext, terms: &CentralTerms, check: CheckCentral) 
     ctx.status("looking at ovn-central before anything is changed");
     let report = ctx.run(check).await?;
     if !report.blockers.is_empty() {
-        return Err(WorkflowError::Failed(format!("ovn-central can't be changed now: {}", report.blockers.join("; "))));
+        return Err(WorkflowError::Failed(format!("ovn-central can't be changed now:\n{}", report.blockers.join("\n"))));
     }
     let moved = terms.planned.as_ref().map(|planned| planned.moved(&Pins::of(&report))).unwrap_or_default();
     if moved.is_empty() {
@@ -79,7 +94,7 @@ async fn look(ctx: &WorkflowContext, terms: &CentralTerms, check: CheckCentral) 
 }
 
 impl<'a> Exchange<'a> {
-    /// Gathers what a change needs to know, and copies both databases before it.
+    /// Gathers what a change needs to know.
     async fn begin(ctx: &'a WorkflowContext, terms: &'a CentralTerms, report: &CentralReport) -> WorkflowResult<Self> {
         let central = &report.central;
         let id = |database| central.raft(database).and_then(|raft| raft.cluster).map(|cluster| (database, cluster));
@@ -87,9 +102,27 @@ impl<'a> Exchange<'a> {
         let access = terms.access.clone().unwrap_or_else(|| HostAccess::Pod { image: central.image.clone() });
         let node_ips = central.node_ips.clone();
         let clients = clients::listed(ctx, &node_ips).await?;
-        let mut exchange = Self { ctx, terms, clusters, access, node_ips, clients, evidence: Vec::new() };
-        exchange.back_up().await?;
-        Ok(exchange)
+        Ok(Self { ctx, terms, clusters, access, node_ips, clients, evidence: Vec::new(), reaches_disks: false })
+    }
+
+    /// The moment before the first write: inside a window that the whole change fits, with ovn-central as the plan saw it, and a copy of
+    /// both databases as they are then.
+    async fn ready(&mut self, check: CheckCentral, what: &str, nodes: u32) -> WorkflowResult<()> {
+        if let Some(calendar) = &self.terms.windows {
+            let ovs_pods = if self.clients.iter().any(|client| client.on_delete) { nodes } else { 0 };
+            let changes = u32::from(check.remove.is_some()) + u32::from(check.add.is_some());
+            let needs = (CHANGE_P90 + OVS_POD_P90 * ovs_pods) * changes;
+            loop {
+                let latest_start = in_window(self.ctx, calendar, OWED, what, needs).await?;
+                // Days may have passed since the plan's look.
+                look(self.ctx, self.terms, check.clone()).await?;
+                if latest_start.is_none_or(|latest| self.ctx.now() <= latest) {
+                    break;
+                }
+            }
+        }
+        self.back_up().await?;
+        self.owe()
     }
 
     /// From the first write to the last, the databases, `NODE_IPS`, the labels and the clients do not say the same.
@@ -133,13 +166,35 @@ impl<'a> Exchange<'a> {
         self.agree(name, &Database::BOTH, &self.node_ips).await.map(drop)
     }
 
+    /// Notes that pods of ours may be out, before the first of them is made.
+    fn reach_disks(&mut self) -> WorkflowResult<()> {
+        if self.reaches_disks || !matches!(self.access, HostAccess::Pod { .. }) {
+            return Ok(());
+        }
+        self.reaches_disks = true;
+        let text = "pods windlass-host-… in kube-system reach the disks of nodes, each for one step; by hand: \
+                    kubectl delete pod -n kube-system -l app.kubernetes.io/managed-by=windlass";
+        self.ctx.hold(HOST_PODS, text, &None::<String>)
+    }
+
+    /// However it ended, cancelled too: no pod of ours stays out. A member that is half way in or out stays owed.
+    async fn end(self, outcome: WorkflowResult<CentralChanged>) -> WorkflowResult<CentralChanged> {
+        if self.reaches_disks {
+            match insist(self.ctx, HOST_PODS, |_| self.ctx.run(SweepHostPods {})).await {
+                Ok(_) => self.ctx.give_back(HOST_PODS),
+                Err(left) => return outcome.and(Err(left)),
+            }
+        }
+        outcome
+    }
+
     /// The last look: both databases whole, with exactly these members.
-    async fn finish(mut self, from: Vec<IpAddr>) -> WorkflowResult<CentralChanged> {
+    async fn finish(&mut self, from: Vec<IpAddr>) -> WorkflowResult<CentralChanged> {
         self.ctx.status("looking at the result");
         let seen = self.agree("at-the-end", &Database::BOTH, &self.node_ips).await?;
         self.evidence.extend(seen);
         self.ctx.give_back(OWED);
-        Ok(CentralChanged { from, to: self.node_ips, evidence: self.evidence })
+        Ok(CentralChanged { from, to: self.node_ips.clone(), evidence: self.evidence.clone() })
     }
 }
 
@@ -161,9 +216,8 @@ fn question(leaving: &Leaving, members: usize) -> String {
         ""
     };
     format!(
-        "Take {} ({}) out of ovn-central? It is server {}. A server that was taken out can never come back under its id.{outage}",
-        leaving.node,
-        leaving.address,
+        "Take {} out of ovn-central? It is server {}. A server that was taken out can never come back under its id.{outage}",
+        leaving.in_words(),
         each.join(" and "),
     )
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use windlass_activities::NodeName;
-use windlass_activities::ovn::check::CheckCentral;
+use windlass_activities::ovn::check::{CentralReport, CheckCentral};
 use windlass_engine::{WorkflowContext, WorkflowError, WorkflowResult};
 
 use super::add::joining;
@@ -26,20 +26,28 @@ pub struct OvnCentralReplace {
 
 /// Exchanges a member.
 pub async fn ovn_central_replace(ctx: WorkflowContext, input: OvnCentralReplace) -> WorkflowResult<CentralChanged> {
-    let same = input.node == input.with;
-    if same && input.add_first {
+    if input.is_same() && input.add_first {
         return Err(WorkflowError::Failed(format!("{} can't join before it leaves; plan again without --add-first", input.node)));
     }
-    let check = CheckCentral { remove: Some(input.node), add: Some(input.with.clone()), add_first: input.add_first };
-    let report = look(&ctx, &input.terms, check).await?;
-    let (old, address) = (leaving(report.leaving.as_ref())?, joining(report.joining)?);
-    let from = report.central.node_ips.clone();
+    let check = CheckCentral { remove: Some(input.node.clone()), add: Some(input.with.clone()), add_first: input.add_first };
+    let report = look(&ctx, &input.terms, check.clone()).await?;
     let mut exchange = Exchange::begin(&ctx, &input.terms, &report).await?;
-    if !same {
+    let outcome = replace(&mut exchange, &input, &report, check).await;
+    exchange.end(outcome).await
+}
+
+async fn replace(
+    exchange: &mut Exchange<'_>,
+    input: &OvnCentralReplace,
+    report: &CentralReport,
+    check: CheckCentral,
+) -> WorkflowResult<CentralChanged> {
+    let (old, address) = (leaving(report.leaving.as_ref())?, joining(report.joining)?);
+    if !input.is_same() {
         exchange.clear(&input.with, address).await?;
     }
     exchange.ask(old).await?;
-    exchange.owe()?;
+    exchange.ready(check, &format!("exchange {} for {} in ovn-central", input.node, input.with), report.nodes).await?;
     if input.add_first {
         exchange.take_in(&input.with, address).await?;
         exchange.take_out(old).await?;
@@ -47,5 +55,12 @@ pub async fn ovn_central_replace(ctx: WorkflowContext, input: OvnCentralReplace)
         exchange.take_out(old).await?;
         exchange.take_in(&input.with, address).await?;
     }
-    exchange.finish(from).await
+    exchange.finish(report.central.node_ips.clone()).await
+}
+
+impl OvnCentralReplace {
+    /// Whether the node that leaves is the one that joins.
+    fn is_same(&self) -> bool {
+        self.node == self.with
+    }
 }

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use windlass_activities::ovn::check::CentralReport;
 use windlass_activities::ovn::directory::HostAccess;
 use windlass_activities::ovn::{Database, list};
+use windlass_activities::windows::Calendar;
 
 /// The terms of a change. Everything absent is as it was before the term existed, so that old runs replay.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -18,6 +19,9 @@ pub struct CentralTerms {
     /// Whether database files that lie on the joining node are moved aside; else they stop the run before anything is changed.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub move_stale: bool,
+    /// When members may be changed; at any time if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub windows: Option<Calendar>,
     /// What the plan saw and a person agreed to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub planned: Option<Pins>,

@@ -21,9 +21,6 @@ use crate::insist::insist;
 use crate::patience::{HEALTH_LIMIT, PATIENT};
 use crate::terms::Terms;
 
-pub use begin::Override;
-pub use begin::WINDOW_SIGNAL;
-
 /// Where an update goes, and on which terms.
 pub(crate) struct Update<'a> {
     /// The channel to change to, if it is to be another one.

@@ -49,7 +49,7 @@ impl Activity for RemoveCentralPod {
     async fn run(self, cx: ActivityContext<Cluster>) -> Result<PodRemoved, ActivityError> {
         let query = Query { namespace: Some(NAMESPACE.to_owned()), labels: Some(CENTRAL.to_owned()), ..Query::default() };
         let pods: Vec<Pod> = cx.world().list(&query).await?;
-        let here = |pod: &&Pod| pod.spec.node_name.as_deref() == Some(self.node.as_str());
+        let here = |pod: &&Pod| pod.spec.node_name.as_deref() == Some(self.node.as_str()) || host(pod) == Some(self.address);
         let mut already = true;
         for pod in pods.iter().filter(here).filter(|pod| pod.metadata.deletion_timestamp.is_none()) {
             self.is_where_it_should_be(pod)?;
@@ -69,10 +69,14 @@ impl Activity for RemoveCentralPod {
 /// The pods of ovn-central.
 const CENTRAL: &str = "app=ovn-central";
 
+/// The address of the node that a pod is on, which may be gone.
+fn host(pod: &Pod) -> Option<IpAddr> {
+    pod.status.host_ip.as_deref()?.parse().ok()
+}
+
 impl RemoveCentralPod {
     fn is_where_it_should_be(&self, pod: &Pod) -> Result<(), ActivityError> {
-        let host = pod.status.host_ip.as_deref().and_then(|address| address.parse::<IpAddr>().ok());
-        let Some(host) = host.filter(|host| *host != self.address) else { return Ok(()) };
+        let Some(host) = host(pod).filter(|host| *host != self.address) else { return Ok(()) };
         let (name, node, address) = (pod.name(), &self.node, self.address);
         let message = format!("pod {name} on {node} has the address {host} and not {address}: nothing was deleted; plan again");
         Err(ActivityError::permanent("wrong-host", message))

@@ -17,9 +17,9 @@ use crate::ovn::hex;
 use crate::ovn::rollout::troubles;
 use crate::views::{Pod, View as _};
 
-/// The image is on the node already, as a rule; if not, the next attempt finds it pulled. Shorter than an attempt may take, so that
-/// it is this that ends the wait, and the pod is deleted.
-const START_LIMIT: Duration = Duration::from_secs(60);
+/// The image is on the node already, as a rule; if not, it is pulled, perhaps over a slow line. Shorter than an attempt may take, and
+/// than whatever else ends a pod on a dead node, so that it is this that ends the wait and says why.
+const START_LIMIT: Duration = Duration::from_secs(4 * 60);
 /// A pod that is killed at once is gone at once, if its node lives.
 const END_LIMIT: Duration = Duration::from_secs(60);
 /// How long a pod lives that nobody deletes.
@@ -33,8 +33,10 @@ const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 const DELETIONS: u32 = 3;
 
 const CONTAINER: &str = "host";
+/// The label of every pod of ours, with its value.
+pub(super) const OURS: (&str, &str) = ("app.kubernetes.io/managed-by", "windlass");
 /// Whose it is.
-const RUN: &str = "windlass.dev/run";
+pub(super) const RUN: &str = "windlass.dev/run";
 const STEP: &str = "windlass.dev/step";
 
 pub(super) struct HostPod<'a> {
@@ -180,7 +182,7 @@ impl<'a> HostPod<'a> {
         json!({
             "apiVersion": "v1", "kind": "Pod",
             "metadata": {
-                "name": self.name, "namespace": NAMESPACE, "labels": {"app.kubernetes.io/managed-by": "windlass"},
+                "name": self.name, "namespace": NAMESPACE, "labels": {OURS.0: OURS.1},
                 "annotations": {RUN: run, STEP: step},
             },
             "spec": {

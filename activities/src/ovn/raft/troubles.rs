@@ -59,7 +59,8 @@ impl<'a> Views<'a> {
             None if !claims => {
                 let terms: Vec<String> =
                     self.own.iter().map(|view| format!("{} in term {}", view.address, view.status.term)).collect();
-                raft.amiss([], format!("nobody leads ({})", terms.join(", ")));
+                let terms = if terms.is_empty() { String::new() } else { format!(" ({})", terms.join(", ")) };
+                raft.amiss([], format!("nobody leads{terms}"));
             }
             None => {}
             Some(leader) => {

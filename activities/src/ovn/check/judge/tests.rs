@@ -133,30 +133,32 @@ fn everything_that_forbids_a_change_is_named() {
         look
     };
     let whole = scene(&WHOLE);
-    let (sets, remove_3, add_4) = ("NODE_IPS 172.18.0.3,172.18.0.4,172.18.0.5, labelled nodes ", remove("node-3"), add("node-4"));
+    let (sets, remove_3, add_4) = ("the sets that name the members differ", remove("node-3"), add("node-4"));
     check(
         &remove("node-4"),
         &whole,
-        &[
-            "node-4 (172.18.0.6) is no member of the northbound database; NODE_IPS",
-            "node-4 (172.18.0.6) is no member of the southbound database; NODE_IPS",
-        ],
+        &["node-4 (172.18.0.6) is no member of the northbound and southbound databases:\n  NODE_IPS"],
     );
-    check(&remove("node-9"), &whole, &["node node-9 does not exist; NODE_IPS"]);
+    check(&remove("node-9"), &whole, &["node node-9 does not exist:\n  NODE_IPS"]);
+    check(&remove("172.18.0.5"), &whole, &["172.18.0.5 is the address of node node-3: name the node (--node node-3)"]);
+    check(&remove("172.18.0.9"), &whole, &["172.18.0.9 is no member of the northbound and southbound databases:\n  NODE_IPS"]);
     let only_one = edited(&|look| look.central.databases[1] = scene(&[Is::Leading, Is::Following]).central.databases.remove(1));
-    check(&remove_3, &only_one, &[sets, "node-3 (172.18.0.5) is no member of the southbound database; NODE_IPS"]);
+    check(&remove_3, &only_one, &[sets, "node-3 (172.18.0.5) is no member of the southbound database"]);
     assert!(judge(&remove_3, &only_one).leaving.is_none());
     let unlabelled = edited(&|look| look.central.nodes[1].labelled = false);
     check(
         &remove_3,
         &unlabelled,
-        &["NODE_IPS 172.18.0.3,172.18.0.4,172.18.0.5, labelled nodes 172.18.0.3,172.18.0.5, northbound servers \
-         172.18.0.3,172.18.0.4,172.18.0.5, southbound servers 172.18.0.3,172.18.0.4,172.18.0.5; bring them in line first"],
+        &["the sets that name the members differ; bring them in line first:
+  NODE_IPS            172.18.0.3  172.18.0.4  172.18.0.5
+  labelled nodes      172.18.0.3  -           172.18.0.5
+  northbound servers  172.18.0.3  172.18.0.4  172.18.0.5
+  southbound servers  172.18.0.3  172.18.0.4  172.18.0.5"],
     );
     check(
         &remove_3,
         &edited(&|look| look.central.node_ips.truncate(2)),
-        &["NODE_IPS 172.18.0.3,172.18.0.4, labelled", "3 replicas and 2 addresses"],
+        &["NODE_IPS            172.18.0.3  172.18.0.4  -\n  labelled", "3 replicas and 2 addresses"],
     );
     check(&remove_3, &edited(&|look| look.central.replicas = 2), &["2 replicas and 3 addresses"]);
     check(&remove_3, &edited(&|look| look.central.version = version_of("x:v1.16.1")), &["Kube-OVN 1.16.1 deletes the databases"]);
@@ -225,4 +227,33 @@ fn outages_are_told_before() {
         "{:?}",
         report.warnings
     );
+}
+
+/// A member whose node is gone is named by its address; what the other sets say of it is no difference.
+#[test]
+fn a_member_without_a_node_goes_by_its_address() {
+    let mut look = scene(&[Is::Leading, Is::Following, Is::Silent]);
+    look.nodes.retain(|node| node.name() != "node-3");
+    look.central.nodes.retain(|node| node.name.as_str() != "node-3");
+    let help = "172.18.0.5 has no node any more: `windlass start ovn-central-remove --node 172.18.0.5` takes such a member out";
+    let report = judge(&remove("node-3"), &look);
+    lines(&report.blockers, &[help, "node node-3 does not exist"]);
+    for node_ips in [3, 2] {
+        look.central.node_ips.truncate(node_ips);
+        look.central.replicas = u32::try_from(node_ips).unwrap();
+        let report = judge(&remove("172.18.0.5"), &look);
+        lines(&report.blockers, &[]);
+        let leaving = report.leaving.unwrap();
+        assert!(leaving.gone && leaving.address == address(3), "{leaving:?}");
+        assert_eq!(leaving.pod.map(|pod| pod.name), Some("ovn-central-3".to_owned()));
+        assert_eq!(leaving.servers.len(), 2);
+        assert!(
+            report.warnings.iter().any(|line| line.starts_with("no node has the address 172.18.0.5")),
+            "{:?}",
+            report.warnings
+        );
+    }
+    look.central.databases.truncate(1);
+    let report = judge(&remove("172.18.0.5"), &look);
+    assert!(report.leaving.is_none() && !report.blockers.is_empty());
 }

@@ -16,9 +16,9 @@ fn hazards_of_ovn_central_stop_a_rehearsal() {
         assert!(rehearsed.whole().contains(said), "{hazard}: {}", rehearsed.whole());
     }
     let place = Place::new();
-    let rehearsed = place.windlass(&["rehearse", "ovn-central-replace", "--faults", "F58"]);
+    let rehearsed = place.windlass(&["rehearse", "ovn-central-replace", "--faults", "F59"]);
     assert_eq!(rehearsed.code, 2, "{}", rehearsed.whole());
-    assert!(rehearsed.err.contains("one pod at a time"), "{}", rehearsed.err);
+    assert!(rehearsed.err.contains("starts it anew"), "{}", rehearsed.err);
 }
 
 #[test]

@@ -3,10 +3,11 @@
 mod kube_ovn_support;
 
 use chrono::DateTime;
-use kube_ovn_support::{NODES, central, exec, id_of, kick, plain, servers, settle, status, until};
+use kube_ovn_support::{NODES, central, exec, get, id_of, kick, plain, servers, settle, status, until};
 use windlass_sim::hazards::{Faults, KUBE_OVN};
 use windlass_sim::kube_ovn::Database::{self, Northbound, Southbound};
 use windlass_sim::kube_ovn::Health;
+use windlass_sim::store::resources::{DAEMONSETS, PODS};
 use windlass_sim::{ClusterShape, Sim, SimClock};
 
 /// A cluster of three members and a worker that has this hazard.
@@ -112,6 +113,32 @@ async fn f55_nobody_is_elected_without_a_majority() {
     settle(&sim, 40 * 60).await;
     let again = status(&sim, NODES[2], Northbound).await;
     assert!(again.contains("Status: cluster member\n"), "{again}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn f56_the_labels_of_leaders_stand_elsewhere() {
+    let sim = with("F56");
+    settle(&sim, 1).await;
+    let labelled: Vec<String> = sim
+        .store()
+        .list(&PODS)
+        .iter()
+        .filter(|pod| {
+            pod["metadata"]["labels"]["ovn-nb-leader"] == "true" && pod["metadata"]["labels"]["ovn-sb-leader"] == "true"
+        })
+        .map(|pod| pod["spec"]["nodeName"].as_str().unwrap_or_default().to_owned())
+        .collect();
+    assert_eq!(labelled, [NODES[2]]);
+    for database in Database::BOTH {
+        assert!(status(&sim, NODES[0], database).await.contains("Role: leader"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn f58_pods_of_ovs_wait_to_be_deleted() {
+    let sim = with("F58");
+    let set = get(&sim, &DAEMONSETS, Some("kube-system"), "ovs-ovn");
+    assert_eq!(set["spec"]["updateStrategy"]["type"], "OnDelete");
 }
 
 #[tokio::test(start_paused = true)]

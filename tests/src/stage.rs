@@ -232,6 +232,21 @@ impl Stage {
         OpenRun::fold(&self.history())
     }
 
+    /// What was asked last at a gate; empty if it was never opened.
+    pub fn question(&self, wanted: &str) -> String {
+        let asked = self.history().into_iter().rev().find_map(|record| {
+            let Event::GateOpened { gate, text, .. } = record.event else { return None };
+            (gate == wanted).then_some(text)
+        });
+        asked.unwrap_or_default()
+    }
+
+    /// Approves an open gate, and drives the run on.
+    pub async fn approve(&self, gate: &str) -> anyhow::Result<()> {
+        self.tell(What::Approve { gate: gate.to_owned(), in_advance: false, seen: None, plan: None })??;
+        self.resume(None).await
+    }
+
     /// Where the run stands.
     pub fn ending(&self) -> Ending {
         let Some(state) = self.state() else { return Ending::Stuck("the run is not on record".to_owned()) };

@@ -69,33 +69,19 @@ fn a_member_whose_node_is_gone_goes_by_its_address() {
             assert_eq!(stage.blockers(&input).await.expect("a plan"), Vec::<String>::new());
             stage.start(&input, &[], None, None).await.expect("the stage works");
             assert_eq!(stage.ending(), Ending::AtGates(vec!["kick-172.18.0.5".to_owned()]), "{}", stage.last_failure());
-            let asked = question(&stage, "kick-172.18.0.5");
+            let asked = stage.question("kick-172.18.0.5");
             assert!(asked.starts_with("Take 172.18.0.5 (its node is gone) out of ovn-central? It is server "), "{asked}");
-            approve(&stage, "kick-172.18.0.5").await;
+            stage.approve("kick-172.18.0.5").await.expect("an open gate");
             assert_eq!(stage.ending(), Ending::Completed, "{}", stage.last_failure());
             whole(&stage).await;
-            let result = stage.history().into_iter().find_map(|record| match record.event {
-                Event::RunCompleted { output } => Some(output.to_string()),
-                _ => None,
+            let result = stage.history().into_iter().find_map(|record| {
+                let Event::RunCompleted { output } = record.event else { return None };
+                Some(output.to_string())
             });
             let left = "172.18.0.5 is no node any more: what lies in /etc/origin/ovn on its disk was left there";
             assert!(result.as_ref().is_some_and(|result| result.contains(left)), "{result:?}");
         });
     }
-}
-
-fn question(stage: &Stage, wanted: &str) -> String {
-    let asked = stage.history().into_iter().find_map(|record| match record.event {
-        Event::GateOpened { gate, text, .. } if gate == wanted => Some(text),
-        _ => None,
-    });
-    asked.unwrap_or_default()
-}
-
-async fn approve(stage: &Stage, gate: &str) {
-    let told = What::Approve { gate: gate.to_owned(), in_advance: false, seen: None, plan: None };
-    stage.tell(told).expect("a journal").expect("an open gate");
-    stage.resume(None).await.expect("the stage works");
 }
 
 /// The worker is killed while its pod is on a disk, and the run is cancelled then: before its first change and in the middle of one.

@@ -46,9 +46,21 @@ pub(super) const ALL: &[Hazard] = &[
         },
     },
     Hazard {
+        number: 56,
+        title: "the labels of the leaders stand on a pod that leads nothing",
+        apply: |shape| kube_ovn(shape).stale_leader_labels = true,
+        scenario: calm,
+    },
+    Hazard {
         number: 57,
         title: "both databases list a server of a node that is gone",
         apply: |shape| kube_ovn(shape).ghost = true,
+        scenario: calm,
+    },
+    Hazard {
+        number: 58,
+        title: "the pods of ovs-ovn take up new addresses only when somebody deletes them",
+        apply: |shape| kube_ovn(shape).version = "1.11.0".into(),
         scenario: calm,
     },
     Hazard {

@@ -43,10 +43,12 @@ pub const UNSEEN: [(u8, &str); 4] = [
 pub const KUBE_OVN: &[Hazard] = central::ALL;
 
 /// The other numbers of Kube-OVN's, each with the reason why it is not shown.
-pub const KUBE_OVN_UNSEEN: [(u8, &str); 4] = [
-    (56, "leaders without their labels: windlass asks every pod of ovn-central itself and looks at no label of a leader"),
-    (58, "a restart of ovs-ovn that cuts off every node at once: windlass restarts one pod at a time and waits for it"),
-    (59, "a controller that goes on asking a leader that is gone: nothing outside of its own logs tells"),
+pub const KUBE_OVN_UNSEEN: [(u8, &str); 2] = [
+    (
+        59,
+        "a controller that goes on asking a leader that is gone: only its own log tells, and after each change of members windlass \
+         tells every controller the new addresses, which starts it anew",
+    ),
     (60, "a restored database that is not the one that was lost: windlass restores nothing, it keeps copies"),
 ];
 

@@ -18,6 +18,8 @@ pub(crate) const NAMESPACE: &str = "kube-system";
 pub(crate) const ROLE: &str = "kube-ovn/role";
 /// The Deployment, its label `app` and its container.
 pub(crate) const CENTRAL: &str = "ovn-central";
+/// The labels that a leader gives its own pod, and that `kubectl ko` and the Services go by.
+const LEADERS: [&str; 3] = ["ovn-nb-leader", "ovn-northd-leader", "ovn-sb-leader"];
 /// The Kubernetes release.
 pub(crate) const KUBELET: &str = "v1.31.4";
 
@@ -42,6 +44,10 @@ pub(crate) fn drafts(plan: &mut Plan<'_>, kube_ovn: &KubeOvnShape) -> Vec<Draft>
     let listed = listed.join(",");
     let control_plane = nodes.iter().take(plan.shape.control_plane).cloned().collect::<Vec<_>>();
     all.extend(deployment(plan, &central(kube_ovn, &listed), (json!(0), json!(1)), &members));
+    if let Some(last) = all.pop() {
+        let labels: &[&str] = if kube_ovn.stale_leader_labels { &LEADERS } else { &[] };
+        all.push(labels.iter().fold(last, |pod, label| pod.labelled(label, "true")));
+    }
     let controller = client(kube_ovn, ("kube-ovn-controller", "kube-ovn-controller", "kube-ovn-controller"), &listed);
     all.extend(deployment(plan, &controller, (json!(0), json!("100%")), &control_plane));
     if kube_ovn.monitor {

@@ -9,6 +9,7 @@ use crate::world::shape::ClusterShape;
 /// Kube-OVN and ovn-central on a cluster that is plain Kubernetes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a part or a trouble of its own, in any mixture")]
 pub struct KubeOvnShape {
     /// Kube-OVN's version, without the `v` of its tag.
     pub version: String,
@@ -20,6 +21,8 @@ pub struct KubeOvnShape {
     pub monitor: bool,
     /// Whether every node that is no member has the databases' files of a membership that ended.
     pub stale_files: bool,
+    /// Whether the labels of the leaders stand on the pod of the last member, where no database is led; else no pod has them.
+    pub stale_leader_labels: bool,
     /// Whether both databases still list a server of a node that is gone.
     pub ghost: bool,
 }
@@ -32,6 +35,7 @@ impl Default for KubeOvnShape {
             members: None,
             monitor: true,
             stale_files: false,
+            stale_leader_labels: false,
             ghost: false,
         }
     }

@@ -51,6 +51,12 @@ impl Draft {
         self
     }
 
+    /// The same object with a label more.
+    pub(crate) fn labelled(mut self, label: &str, value: &str) -> Self {
+        self.object["metadata"]["labels"][label] = value.into();
+        self
+    }
+
     /// The same object, this old.
     pub(crate) fn aged(mut self, age: TimeDelta) -> Self {
         self.age = age;

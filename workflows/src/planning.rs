@@ -181,6 +181,8 @@ fn learned<T: serde::de::DeserializeOwned>(found: &Findings<'_>, activity: &str,
 
 fn restores(found: &Findings<'_>) -> Vec<String> {
     let held = found.draft.foresight.deeds.iter().filter_map(|deed| match &deed.what {
+        // A change that is not done is owed, not given back.
+        Deed::Hold { key, .. } if key == crate::ovn_central::OWED => None,
         Deed::Hold { text, .. } => Some(text.clone()),
         Deed::Activity { .. } | Deed::Gate { .. } | Deed::Sleep | Deed::GiveBack { .. } => None,
     });

@@ -9,7 +9,7 @@ use crate::render::calendar;
 use crate::words::{self, Lines as _};
 
 /// The facts above the steps have the digests in full.
-const SUMMARY_WIDTH: usize = 64;
+const SUMMARY_WIDTH: usize = 84;
 
 /// More nodes of a pool than this are counted, not named.
 const NODES_NAMED: usize = 6;

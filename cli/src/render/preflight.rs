@@ -75,6 +75,9 @@ fn add_wrapped(text: &mut String, paragraph: &str, mark: &str, width: usize) {
 
 /// One row a pod that a drain has trouble with; `!` where it waits until a person does something.
 fn add_drains(text: &mut String, drains: &[PredictedDrain], width: usize) {
+    if drains.is_empty() {
+        return;
+    }
     let troubled: Vec<&PredictedDrain> = drains.iter().filter(|drain| !drain.blockers.is_empty()).collect();
     let longest = Duration::from_secs(drains.iter().map(|drain| drain.seconds).max().unwrap_or(0));
     let easy = drains.len() - troubled.len();

@@ -53,7 +53,7 @@ const OVS_POD_P90: Duration = Duration::from_secs(60);
 const HOST_PODS: &str = "host-pods";
 
 /// Under which key the unfinished change is listed as owed.
-const OWED: &str = "ovn-central-members";
+pub(crate) const OWED: &str = "ovn-central-members";
 
 /// What was done.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

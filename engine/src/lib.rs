@@ -18,6 +18,7 @@ pub mod mirror;
 pub mod remote;
 mod replay;
 mod retry;
+mod signature;
 mod state;
 mod time;
 pub mod view;
@@ -31,6 +32,7 @@ pub use ids::{ActivityName, CommandId, RunId};
 pub use json::{Difference, Json};
 pub use replay::{Mismatch, Scrutiny, Step, replay, replay_with};
 pub use retry::RetryPolicy;
+pub use signature::signed_by;
 pub use state::{HeldChange, OpenActivity, OpenCommand, OpenRun, Pause, Phase, RunEnd};
 pub use time::{Clock, SystemClock, Timestamp, TokioClock};
 pub use worker::{

@@ -8,7 +8,7 @@ use peak_alloc::PeakAlloc;
 use windlass_activities::Cluster;
 use windlass_engine::view::RunView;
 use windlass_engine::{OpenRun, Record, Registry, RunId, Timestamp, replay};
-use windlass_tests::readers::{self, cluster, event, export, log};
+use windlass_tests::readers::{self, cluster, event, export, log, plan};
 use windlass_tests::{Storm, withstand};
 
 #[global_allocator]
@@ -75,6 +75,13 @@ fn a_history_of_any_events() {
 fn an_export_of_any_bytes() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     withstand("export", Storm { cases: 1_000, most_bytes: 1 << 18 }, &export::seeds(), export::judge);
+}
+
+/// Seen to fail with the signature not checked.
+#[test]
+fn a_plan_file_of_any_bytes() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    withstand("plan file", Storm { cases: 1_000, most_bytes: 1 << 16 }, &plan::seeds(), plan::judge);
 }
 
 /// Seen to fail with aliases allowed: two million entries from seven lines.

@@ -14,6 +14,7 @@ pub mod network_migration;
 pub mod ovn_central;
 mod patience;
 mod plan;
+mod plan_file;
 pub mod planning;
 mod terms;
 mod update;
@@ -25,6 +26,7 @@ use windlass_activities::Cluster;
 use windlass_engine::Registry;
 
 pub use plan::{PlacedStep, Plan, PlannedStep};
+pub use plan_file::{PlanFile, PlanFileError};
 pub use terms::Terms;
 pub use window::{Override, WINDOW_SIGNAL};
 

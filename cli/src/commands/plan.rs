@@ -1,12 +1,14 @@
 //! `windlass plan`
 
 use std::path::PathBuf;
+
 use windlass_engine::journal::refuse_newer;
+use windlass_workflows::PlanFile;
 
 use crate::app::App;
 use crate::clock;
 use crate::failure::{Exit, Failure, Outcome};
-use crate::plan_file::{PlanFile, SigningKey};
+use crate::plan_file::{self, SigningKey};
 use crate::procedure::{self, Procedure};
 use crate::ui::Format;
 use crate::{render, tell, words};
@@ -48,7 +50,7 @@ pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
         let dir = app.journal()?;
         let key = SigningKey::of(&dir)?;
         let file = PlanFile::new(prepared.plan.clone(), &prepared.input, tell::who(), clock.now(), valid);
-        file.write(path, &key)?;
+        plan_file::write(file, path, &key)?;
         let path = path.display();
         app.ui.talk(&format!("plan {} is in {path}, signed with your key {}", prepared.plan.digest, key.public()));
         app.ui.talk(&format!("windlass start --plan {path}"));

@@ -19,7 +19,7 @@ use crate::drive::{Drive, follow};
 use crate::failure::{Exit, Failure, Kind, Outcome};
 use crate::mirror::{self, MirrorArgs};
 use crate::ownership;
-use crate::plan_file::{PlanFile, SigningKey};
+use crate::plan_file::{self, SigningKey};
 use crate::procedure::{self, Input, PLAN_SIGNAL, Prepared, Procedure};
 use crate::render;
 use crate::tell;
@@ -176,8 +176,8 @@ async fn agree(args: &Args, dir: &Path, cluster: &Arc<Cluster>, clock: &Arc<dyn 
         (None, Some(workflow)) => Ok(Agreed { prepared: workflow.prepare(cluster, clock).await?, drift: Vec::new() }),
         (Some(path), None) => {
             let trusted = [args.signer.as_slice(), &[SigningKey::of(dir)?.public()]].concat();
-            let file = PlanFile::read(path, clock.now(), &trusted)?;
-            let input = Input::read(&file.plan.workflow, &file.input()?)?;
+            let file = plan_file::read(path, clock.now(), &trusted)?;
+            let input = Input::read(&file.plan.workflow, &plan_file::input(&file)?)?;
             let prepared = procedure::prepare(input, cluster, clock).await?;
             let drift = file.plan.drift(&prepared.plan);
             Ok(Agreed { prepared, drift })

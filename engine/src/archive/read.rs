@@ -3,9 +3,6 @@
 use std::fmt;
 use std::io::{self, BufRead, Read as _};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use ring::signature::{ED25519, UnparsedPublicKey};
 use serde::Deserialize;
 
 use super::format::{
@@ -15,6 +12,7 @@ use super::format::{
 use crate::event::{Event, Record};
 use crate::ids::RunId;
 use crate::journal::{DecodeFailure, decode_event};
+use crate::signature::signed_by;
 
 /// What an export says of itself, and what is proven of it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -324,9 +322,7 @@ impl Linked<'_> {
         }
         self.follow(Part::Trailer, line, claimed)?;
         let Some(signature) = signature else { return wrong(Part::Trailer, "does not end in a signature") };
-        let bytes = |text: &str| BASE64.decode(text).unwrap_or_default();
-        let public = UnparsedPublicKey::new(&ED25519, bytes(&key));
-        if public.verify(&self.chain.signed(), &bytes(&signature)).is_err() {
+        if !signed_by(&key, &self.chain.signed(), &signature) {
             return wrong(Part::Trailer, format!("is not signed by {key}: something before it was changed, or its signature"));
         }
         self.archive.damage = trailer.damage;

@@ -8,6 +8,7 @@ pub mod cluster;
 pub mod event;
 pub mod export;
 pub mod log;
+pub mod plan;
 
 use std::path::{Path, PathBuf};
 
@@ -27,10 +28,11 @@ pub struct Reader {
 }
 
 /// All of them.
-pub const READERS: [Reader; 5] = [
+pub const READERS: [Reader; 6] = [
     Reader { name: "log", seeds: log::seeds, judge: log::judge },
     Reader { name: "event", seeds: event::seeds, judge: event::judge },
     Reader { name: "export", seeds: export::seeds, judge: export::judge },
+    Reader { name: "plan", seeds: plan::seeds, judge: plan::judge },
     Reader { name: "snapshot", seeds: cluster::snapshots, judge: cluster::judge_snapshot },
     Reader { name: "raft_status", seeds: cluster::raft_statuses, judge: cluster::judge_raft_status },
 ];

@@ -177,10 +177,17 @@ async fn a_file_that_is_no_snapshot_is_refused_with_the_place() -> Result<()> {
     check(&edited(&|v| v["objects"][2]["spec"] = json!([])), &["objects[2]", "spec is no mapping"]);
     check(&edited(&|v| v["objects"][2] = v["objects"][1].clone()), &["objects[2] is objects[1] again: ClusterOperator"]);
     check(&edited(&|v| v["objects"][0]["status"]["desired"]["version"] = json!("latest")), &["status.desired.version", "latest"]);
+    // Each of these was once a panic or a cluster without an end further on.
+    let endless = edited(&|v| v["objects"][0]["status"]["desired"]["version"] = json!("4.18446744073709551615.0"));
+    check(&endless, &["status.desired.version", "no release"]);
+    check(&edited(&|v| v["taken"] = json!("-262143-01-01T00:00:00Z")), &["it was taken -262143-01-01", "no such cluster"]);
+    check(&edited(&|v| v["objects"][2]["spec"]["replicas"] = json!(u64::MAX)), &["replicas, and at most 500000 are made"]);
     let without = |kind: &'static str| edited(&|v| v["objects"].as_array_mut().expect("a list").retain(|o| o["kind"] != kind));
     check(&without("ClusterVersion"), &["it has no ClusterVersion"]);
     check(&without("MachineConfigPool"), &["it has no MachineConfigPool master"]);
     check(&without("Node"), &["none of its nodes is in the pool master"]);
+    let zero = Snapshot::load(Path::new("/dev/zero")).map(|_| ()).expect_err("a file without an end is refused");
+    assert!(zero.to_string().contains("more than 268435456 bytes"), "{zero}");
     assert!(Snapshot::load(Path::new("no-such-file")).is_err_and(|e| e.to_string().contains("no-such-file: check the path")));
     Ok(())
 }

@@ -105,9 +105,17 @@ pub fn digest(image: &str) -> &str {
     image.rsplit_once('@').map_or(image, |(_, digest)| digest)
 }
 
+/// No release has a larger number in its version, and those of its successors are reckoned from it.
+const LARGEST_NUMBER: u64 = 1_000_000;
+
+/// The version of a release; `None` when it isn't one.
+pub fn release(version: &str) -> Option<Version> {
+    Version::parse(version).ok().filter(|v| v.major.max(v.minor).max(v.patch) <= LARGEST_NUMBER)
+}
+
 /// Parses a version; `0.0.0` when it isn't one.
 pub fn parse(version: &str) -> Version {
-    Version::parse(version).unwrap_or(Version::new(0, 0, 0))
+    release(version).unwrap_or(Version::new(0, 0, 0))
 }
 
 impl UpdateGraph {

@@ -1,5 +1,6 @@
 //! What was written down of a cluster: a snapshot of it, and what its databases say.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -16,12 +17,14 @@ thread_local! {
     static TIME: Runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
 }
 
-/// A snapshot as the command writes it, in both of its spellings, and one with aliases of aliases.
+/// A snapshot as the command writes it, in both of its spellings, one with an object of each kind, and one with aliases of aliases.
 pub fn snapshots() -> Vec<Vec<u8>> {
-    let (json, yaml) = TIME.with(|time| {
+    let (json, yaml, small) = TIME.with(|time| {
         let _inside = time.enter();
         let snapshot = snapshot();
-        (serde_json::to_vec(&snapshot).unwrap(), serde_saphyr::to_string(&snapshot).unwrap())
+        let (mut small, mut kinds) = (snapshot.clone(), BTreeSet::new());
+        small.objects.retain(|object| object["kind"] == "MachineConfigPool" || kinds.insert(object["kind"].to_string()));
+        (serde_json::to_vec(&snapshot).unwrap(), serde_saphyr::to_string(&snapshot).unwrap(), serde_json::to_vec(&small).unwrap())
     });
     // Seven lines that stand for two million entries.
     let mut laughs = "\n- a0: &a0 [x, x, x, x, x, x, x, x]\n".to_owned();
@@ -31,7 +34,7 @@ pub fn snapshots() -> Vec<Vec<u8>> {
     }
     let laughing = yaml.replace("objects:", &format!("objects:{laughs}"));
     assert!(laughing.len() > yaml.len(), "the list of objects is where the aliases go");
-    vec![json, yaml.into_bytes(), laughing.into_bytes()]
+    vec![json, yaml.into_bytes(), small, laughing.into_bytes()]
 }
 
 fn snapshot() -> Snapshot {

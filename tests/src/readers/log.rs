@@ -15,10 +15,10 @@ thread_local! {
     };
 }
 
-/// A segment, and its beginning.
+/// A segment, and two of its beginnings.
 pub fn seeds() -> Vec<Vec<u8>> {
     let whole = fs::read(corpus("cluster-update-r1-calm").join("log/00000001.seg")).unwrap();
-    vec![whole[..whole.len().min(6_000)].to_vec(), whole]
+    vec![whole[..whole.len().min(6_000)].to_vec(), whole[..whole.len().min(2_000)].to_vec(), whole]
 }
 
 /// The bytes as a segment, as they are and with their checksums mended.

@@ -7,10 +7,12 @@ mod notes;
 pub use keep::{KINDS, Kept, Reach};
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike as _, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
@@ -47,8 +49,10 @@ pub const MARK: &str = "cluster-snapshot";
 pub const FORMAT: u32 = 1;
 /// Bytes of the largest file that is read: four thousand nodes' worth.
 pub const MAX_BYTES: u64 = 256 * 1024 * 1024;
-/// The most objects.
+/// The most objects, and the most that they may ask to be made.
 const MAX_OBJECTS: usize = 500_000;
+/// When a snapshot may have been taken: ages are reckoned from it, and there is no time 300,000 years away.
+const YEARS: std::ops::RangeInclusive<i32> = 0..=9999;
 /// A file of that size has this many YAML nodes at most.
 const MAX_YAML_NODES: usize = 40_000_000;
 
@@ -65,12 +69,10 @@ pub enum SnapshotError {
         source: std::io::Error,
     },
     /// The file is too large.
-    #[error("read the snapshot {}: it has {bytes} bytes, and at most {MAX_BYTES} are read; leave pods of idle namespaces out", path.display())]
+    #[error("read the snapshot {}: it has more than {MAX_BYTES} bytes; leave pods of idle namespaces out", path.display())]
     TooLarge {
         /// The file.
         path: PathBuf,
-        /// Its size.
-        bytes: u64,
     },
     /// The file is not YAML, or not a snapshot.
     #[error("read the snapshot {}: it is none, or was edited: {message}; `windlass snapshot > FILE` writes one", path.display())]
@@ -100,12 +102,15 @@ impl Snapshot {
     /// Reads a snapshot from a file and checks it.
     pub fn load(path: &std::path::Path) -> Result<Self, SnapshotError> {
         let failed = |source| SnapshotError::Read { path: path.into(), source };
-        let bytes = std::fs::metadata(path).map_err(failed)?.len();
-        if bytes > MAX_BYTES {
-            return Err(SnapshotError::TooLarge { path: path.into(), bytes });
+        let mut text = Vec::new();
+        // What is no regular file says nothing of its length, and may have no end.
+        File::open(path).map_err(failed)?.take(MAX_BYTES + 1).read_to_end(&mut text).map_err(failed)?;
+        if text.len() as u64 > MAX_BYTES {
+            return Err(SnapshotError::TooLarge { path: path.into() });
         }
-        let text = std::fs::read_to_string(path).map_err(failed)?;
-        let snapshot = Self::parse(&text).map_err(|message| SnapshotError::Parse { path: path.into(), message })?;
+        let text = String::from_utf8(text).map_err(|e| e.utf8_error().to_string());
+        let parsed = text.and_then(|text| Self::parse(&text));
+        let snapshot = parsed.map_err(|message| SnapshotError::Parse { path: path.into(), message })?;
         snapshot.check().map_err(|message| SnapshotError::Content { path: path.into(), message })?;
         Ok(snapshot)
     }
@@ -137,6 +142,9 @@ impl Snapshot {
         if self.objects.len() > MAX_OBJECTS {
             return Err(format!("it has {} objects, and at most {MAX_OBJECTS} are read", self.objects.len()));
         }
+        if !YEARS.contains(&self.taken.year()) {
+            return Err(format!("it was taken {}, when there was no such cluster", self.taken.to_rfc3339()));
+        }
         let mut seen = BTreeMap::new();
         for (index, object) in self.objects.iter().enumerate() {
             let key = check_object(index, object)?;
@@ -144,9 +152,14 @@ impl Snapshot {
                 return Err(format!("objects[{index}] is objects[{first}] again: {}", told(object)));
             }
         }
+        let replicas = self.objects.iter().filter_map(|object| object["spec"]["replicas"].as_u64());
+        let replicas = replicas.fold(0, u64::saturating_add);
+        if replicas > MAX_OBJECTS as u64 {
+            return Err(format!("its objects ask for {replicas} replicas, and at most {MAX_OBJECTS} are made"));
+        }
         let version = self.one("ClusterVersion").ok_or("it has no ClusterVersion")?;
         let at = text(version, "/status/desired/version");
-        semver::Version::parse(at).map_err(|_| format!("status.desired.version of its ClusterVersion is {at:?}, no release"))?;
+        super::graph::release(at).ok_or_else(|| format!("status.desired.version of its ClusterVersion is {at:?}, no release"))?;
         for pool in ["master", "worker"] {
             if !self.of("MachineConfigPool").any(|object| name(object) == pool) {
                 return Err(format!("it has no MachineConfigPool {pool}"));

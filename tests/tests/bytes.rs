@@ -17,7 +17,7 @@ static MEMORY: PeakAlloc = PeakAlloc;
 /// One reader at a time, so that the memory measured is its own.
 static TURN: Mutex<()> = Mutex::new(());
 
-/// Seen to fail with the limit on a record's length taken out of `frame::check`.
+/// Seen to fail with the limit on a record's length taken out of `frame::check`, and with records taken whose number no other can follow.
 #[test]
 fn a_log_of_any_bytes() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -92,7 +92,7 @@ fn a_cluster_snapshot_of_any_bytes() {
     withstand("cluster snapshot", storm, &cluster::snapshots(), cluster::judge_snapshot);
 }
 
-/// Seen to fail with a line that is not known taken for granted.
+/// Seen to fail with a line that is not known taken for granted, and with what is refused cut short before it is escaped.
 #[test]
 fn a_raft_status_of_any_bytes() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);

@@ -88,6 +88,9 @@ impl FrameHeader {
         let (Some((last_of_commit, ends_run)), CODEC_JSON, 0) = (Self::read_flags(flags), codec, reserved) else {
             return Err(Checked::Newer { global, detail: format!("flags {flags}, codec {codec} and reserved {reserved}") });
         };
+        if [global, seq, commit].contains(&u64::MAX) {
+            return Err(Checked::Bad("it has a number that no other can follow".to_owned()));
+        }
         Ok(Self {
             length,
             global,

@@ -7,6 +7,10 @@ use windlass_engine::journal::{JournalReader, verify};
 
 use super::{bounded, corpus};
 
+/// The lengths of a segment's header and of a record's.
+const HEADER: usize = 76;
+const FRAME: usize = 96;
+
 thread_local! {
     static DIR: tempfile::TempDir = {
         let dir = tempfile::tempdir().unwrap();
@@ -15,10 +19,15 @@ thread_local! {
     };
 }
 
-/// A segment, and two of its beginnings.
+/// A segment, two of its beginnings, and one in which a run begins with the last event that there can be.
 pub fn seeds() -> Vec<Vec<u8>> {
+    const SEQ_OF_THE_FIRST: usize = HEADER + 32;
     let whole = fs::read(corpus("cluster-update-r1-calm").join("log/00000001.seg")).unwrap();
-    vec![whole[..whole.len().min(6_000)].to_vec(), whole[..whole.len().min(2_000)].to_vec(), whole]
+    let beginning = |length: usize| whole[..whole.len().min(length)].to_vec();
+    let mut last = beginning(6_000);
+    last[SEQ_OF_THE_FIRST..SEQ_OF_THE_FIRST + 8].fill(0xff);
+    reseal(&mut last);
+    vec![beginning(6_000), beginning(2_000), last, whole]
 }
 
 /// The bytes as a segment, as they are and with their checksums mended.
@@ -36,8 +45,6 @@ pub fn judge_as_it_is(bytes: &[u8]) -> Result<(), String> {
 
 /// Mends the checksums of a damaged segment, so that what is behind them is reached.
 pub fn reseal(bytes: &mut [u8]) {
-    const HEADER: usize = 76;
-    const FRAME: usize = 96;
     if bytes.len() < HEADER {
         return;
     }

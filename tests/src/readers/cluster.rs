@@ -68,12 +68,13 @@ pub fn judge_snapshot(bytes: &[u8]) -> Result<(), String> {
     })
 }
 
-/// What databases said, as it was captured.
+/// What databases said, as it was captured, and what fuzzing found to be refused at length.
 pub fn raft_statuses() -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../activities/src/ovn/captures");
     let mut files: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
-    files.iter().map(|file| fs::read(file).unwrap()).collect()
+    let captures = files.iter().map(|file| fs::read(file).unwrap());
+    captures.chain([format!("757e\nName: OVN_Nort{}erver ID: 757e", "\u{e}".repeat(72)).into_bytes()]).collect()
 }
 
 /// What is refused is refused in few words.

@@ -185,10 +185,15 @@ fn phase(text: &str) -> Option<Phase> {
     })
 }
 
-/// Enough to recognise it.
+/// Enough to recognise it, by the length at which it is shown: what can't be printed takes several characters.
 fn short(text: &str) -> String {
     const MOST: usize = 80;
-    match text.char_indices().nth(MOST) {
+    let mut shown = 0;
+    let beyond = text.char_indices().find(|(_, char)| {
+        shown += char.escape_debug().count();
+        shown > MOST
+    });
+    match beyond {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }

@@ -19,6 +19,6 @@ pub use proof::{
     Around, Proof, crash_at_every_append, crash_before_every_effect, fail_every_activity, lose_every_reply, on_paused_time,
     repeat_every_activity,
 };
-pub use rig::{LONGEST, Rig, serve};
+pub use rig::{LONGEST, Rig, kill_after, serve};
 pub use seeds::{Seeds, seeds, soaking};
 pub use stage::{Ending, Stage};

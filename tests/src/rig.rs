@@ -124,3 +124,14 @@ impl Rig {
         assert!(unsaid.is_empty(), "{what}: writes before the first intent was on record: {unsaid:?}");
     }
 }
+
+/// Lets a worker run for a while, then kills it with SIGKILL by its own process id; it may have ended before.
+pub async fn kill_after(mut worker: Child, patience: Duration) {
+    // Its talk is drained, so that it never waits for a reader.
+    let mut talk = worker.stderr.take().expect("stderr is piped");
+    let drain = tokio::spawn(async move { tokio::io::copy(&mut talk, &mut tokio::io::sink()).await });
+    if tokio::time::timeout(patience, worker.wait()).await.is_err() {
+        worker.kill().await.expect("a running child can be killed");
+    }
+    drain.abort();
+}

@@ -4,10 +4,9 @@
 
 use std::time::Duration;
 
-use tokio::process::Child;
 use windlass_engine::Record;
 use windlass_sim::Rng;
-use windlass_tests::{Rig, seeds};
+use windlass_tests::{Rig, kill_after, seeds};
 
 /// Few enough for every run of the tests.
 const TRIALS: u64 = 5;
@@ -41,15 +40,4 @@ async fn trial(seed: u64) {
     }
     rig.finish(&format!("WINDLASS_SEED={seed}, after {kills} kills")).await;
     rig.judge(&format!("WINDLASS_SEED={seed}, after {kills} kills"), &known);
-}
-
-/// Lets a worker run for a while, then kills it with SIGKILL by its own process id; it may have ended before.
-async fn kill_after(mut worker: Child, patience: Duration) {
-    // Its talk is drained, so that it never waits for a reader.
-    let mut talk = worker.stderr.take().expect("stderr is piped");
-    let drain = tokio::spawn(async move { tokio::io::copy(&mut talk, &mut tokio::io::sink()).await });
-    if tokio::time::timeout(patience, worker.wait()).await.is_err() {
-        worker.kill().await.expect("a running child can be killed");
-    }
-    drain.abort();
 }

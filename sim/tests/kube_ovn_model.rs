@@ -64,7 +64,7 @@ async fn nothing_happens_where_nothing_goes_wrong() {
     assert!(after.contains("Role: leader\n"), "{after}");
 }
 
-/// Seen to fail with pods that tolerate an unreachable node evicted from it; with servers that stand still instead.
+/// Seen to fail with pods that tolerate an unreachable node evicted from it.
 #[tokio::test(start_paused = true)]
 async fn a_node_without_power_keeps_its_pod_and_nothing_runs_in_it() {
     let sim = plain();

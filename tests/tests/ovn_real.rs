@@ -1,7 +1,7 @@
 //! Members of ovn-central exchanged on real rafts: those that follow, lead, hang or are dead, while others write; skipped, loudly, where
 //! there are no database servers.
 //!
-//! Seen to fail with a member taken out of one database only; with what is written after the run not looked for everywhere.
+//! Seen to fail with a rollout of ovs-ovn that waits for ever where a dead node holds it up.
 
 use anyhow::{Context as _, Result};
 use futures::FutureExt as _;

@@ -196,7 +196,7 @@ async fn a_client_is_rolled_out_when_every_pod_within_reach_has_the_addresses() 
 }
 
 /// A node that is down is the one of which the set lets one be down: it goes no further, and its pods are left to us, one at a time.
-/// Seen to fail with: a rollout that is under way taken for one that is held up; nothing restarted where the set has a strategy.
+/// Seen to fail with: a rollout that is under way taken for one that is held up.
 #[tokio::test(start_paused = true)]
 async fn a_set_that_a_dead_node_holds_up_is_restarted_by_hand() {
     let server = server("RollingUpdate");

@@ -185,7 +185,7 @@ pub(crate) fn conclude(app: &App, runs: &[OpenRun], ending: Ending) -> Exit {
         let (line, next, one) = conclusion(run, ending);
         app.ui.talk(&line);
         for held in run.held.iter().filter(|_| run.ended.is_some()) {
-            app.ui.talk(&format!("still out: {} (was {}): {}", held.0, held.1.prior, held.1.text));
+            app.ui.talk(&format!("still out: {}{}: {}", held.0, words::was(&held.1.prior), held.1.text));
         }
         for command in next {
             app.ui.talk(&format!("next: {command}"));

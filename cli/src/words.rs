@@ -85,6 +85,11 @@ pub(crate) fn moment_near(at: Timestamp, near: Timestamp) -> String {
     if day(at) == day(near) { clock(at) } else { moment(at) }
 }
 
+/// What a temporary change changed: ` (was false)`; nothing if there was nothing before it.
+pub(crate) fn was(prior: &windlass_engine::Json) -> String {
+    if prior.as_str() == "null" { String::new() } else { format!(" (was {prior})") }
+}
+
 /// A time for programs: RFC 3339, UTC.
 pub(crate) fn rfc3339(at: Timestamp) -> String {
     at.to_string()

@@ -128,6 +128,7 @@ async fn said_of(bad: &Bad) -> String {
     format!("## {}: {} {}\n{plan}\n{run}\n\n", bad.what, bad.workflow, bad.input)
 }
 
+/// Seen to fail with: clients that are told other addresses let pass.
 #[test]
 fn bad_input_stops_before_any_change_and_says_what_was_seen() {
     let all = all();

@@ -185,6 +185,7 @@ async fn a_node_that_starts_no_pod_is_given_up_in_time() -> Result<()> {
     Ok(())
 }
 
+/// Seen to fail with: a pod given up after a minute.
 #[tokio::test(start_paused = true)]
 async fn an_image_may_take_minutes_to_be_pulled() -> Result<()> {
     let slow = WorldFault::NodeSilent { when: When::default(), node: "worker-0".to_owned(), minutes: Some(3.0) };
@@ -195,6 +196,8 @@ async fn an_image_may_take_minutes_to_be_pulled() -> Result<()> {
 }
 
 /// What an attempt leaves that is broken off is deleted at the end of its run; what another run has made is not touched.
+///
+/// Seen to fail with: the run's name not compared.
 #[tokio::test(start_paused = true)]
 async fn what_a_cancelled_step_left_is_swept() -> Result<()> {
     let scene = Scene::begin("1.13.2").await?;

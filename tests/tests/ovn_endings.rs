@@ -57,6 +57,7 @@ fn delete_node(stage: &Stage, node: &str) {
     }
 }
 
+/// Seen to fail with: `NODE_IPS` compared with the address that is gone.
 #[test]
 fn a_member_whose_node_is_gone_goes_by_its_address() {
     for input in [json!({"node": "172.18.0.5"}), json!({"node": "172.18.0.5", "with": "worker-0"})] {
@@ -85,6 +86,8 @@ fn a_member_whose_node_is_gone_goes_by_its_address() {
 }
 
 /// The worker is killed while its pod is on a disk, and the run is cancelled then: before its first change and in the middle of one.
+///
+/// Seen to fail with: nothing swept at the end of a run.
 #[test]
 fn a_run_that_is_cancelled_leaves_no_pod() {
     for (nth, owed) in [(1, Vec::new()), (2, vec!["ovn-central-members".to_owned()])] {
@@ -114,6 +117,8 @@ fn a_run_that_is_cancelled_leaves_no_pod() {
 }
 
 /// The image of the pod that looks at the disk takes three minutes to be pulled.
+///
+/// Seen to fail with: two minutes for an attempt, as steps have that say nothing; a pod given up after one.
 #[test]
 fn a_slow_line_is_waited_for() {
     on_paused_time(async {
@@ -135,6 +140,7 @@ fn by_night(input: &Value) -> Value {
     input
 }
 
+/// Seen to fail with: the databases copied before the window; no second look in it.
 #[test]
 fn a_member_is_changed_in_its_window_and_as_it_was_planned() {
     let input = by_night(&json!({"node": "control-plane-2", "with": "worker-0"}));

@@ -123,7 +123,7 @@ fn ended(standing: &Standing<'_>, end: &RunEnd) -> Answer {
         RunEnd::Cancelled(error) => ("was cancelled", vec![error.clone()]),
     };
     let held = standing.view.state.held.iter();
-    evidence.extend(held.map(|(key, change)| format!("still out: {key} (was {}): {}", change.prior, change.text)));
+    evidence.extend(held.map(|(key, change)| format!("still out: {key}{}: {}", words::was(&change.prior), change.text)));
     let options = vec![format!("windlass history {run}    shows every step")];
     Answer { headline: format!("Run {run} {how} at {at}; nothing more will happen to it."), evidence, options }
 }

@@ -19,6 +19,8 @@ pub(crate) struct Leftover {
     since: String,
     #[serde(skip)]
     since_in_words: String,
+    #[serde(skip)]
+    was: String,
 }
 
 impl Leftover {
@@ -34,6 +36,7 @@ impl Leftover {
             prior: change.prior.to_value(),
             since: words::rfc3339(change.since),
             since_in_words: words::moment(change.since),
+            was: words::was(&change.prior),
         };
         run.held.iter().map(of).collect()
     }
@@ -60,7 +63,7 @@ pub(crate) fn text(leftovers: &[Leftover]) -> String {
             text.line(format!("  {}", leftover.whose()));
             last = &leftover.run;
         }
-        text.line(format!("  {} (was {}), since {}: {}", leftover.key, leftover.prior, leftover.since_in_words, leftover.text));
+        text.line(format!("  {}{}, since {}: {}", leftover.key, leftover.was, leftover.since_in_words, leftover.text));
     }
     text
 }

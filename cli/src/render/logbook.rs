@@ -251,7 +251,9 @@ impl Logbook {
                 (Tone::Dim, format!("given up: {summary} ({took})"))
             }
             Event::PatchMarked { patch, .. } => (Tone::Dim, format!("runs with change {patch}")),
-            Event::ChangeHeld { key, text, prior, .. } => (Tone::Plain, format!("temporary change {key} (was {prior}): {text}")),
+            Event::ChangeHeld { key, text, prior, .. } => {
+                (Tone::Plain, format!("temporary change {key}{}: {text}", words::was(prior)))
+            }
             Event::ChangeGivenBack { key, .. } => (Tone::Good, format!("given back: {key}")),
             _ => (Tone::Plain, String::new()),
         }

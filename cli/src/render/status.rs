@@ -273,7 +273,7 @@ impl Standing<'_> {
 
     fn held(&self) -> Vec<String> {
         let line = |(key, change): (&String, &windlass_engine::HeldChange)| {
-            format!("{key} (was {}), since {}: {}", change.prior, words::moment(change.since), change.text)
+            format!("{key}{}, since {}: {}", words::was(&change.prior), words::moment(change.since), change.text)
         };
         self.view.state.held.iter().map(line).collect()
     }

@@ -65,6 +65,7 @@ mod tests {
         check("0 pods", "none pods", false);
     }
 
+    /// Seen to fail with: the time of the newest numbers kept.
     #[test]
     fn a_wait_that_counts_is_noted_once_a_minute_and_says_since_when() {
         let at = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000);

@@ -205,6 +205,8 @@ fn unsaid(who: &str, texts: &[String], parts: &[&str]) -> Option<String> {
     (!says).then(|| format!("{who} does not say {parts:?}, but:\n  {}", texts.join("\n  ")))
 }
 
+/// Seen to fail with: a kick without the guard, or of a server that is not the one that was planned; pods of ovs-ovn not waited for; a pod
+/// left behind.
 #[test]
 fn every_hazard_is_stopped_or_seen() {
     let mut wrong = Vec::new();

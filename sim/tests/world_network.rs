@@ -1,4 +1,7 @@
 //! The network operator, and nodes that are prepared for another plugin, told to reboot, and reboot all at once.
+//!
+//! Seen to fail with: a unit that reboots whatever boot it finds; a config rendered for the running plugin alone; an API that answers
+//! without most of etcd.
 
 mod world_support;
 
@@ -65,6 +68,11 @@ async fn on_host(sim: &Sim, node: &str, words: &[&str]) -> windlass_sim::contain
 
 async fn arm(sim: &Sim, node_name: &str, seconds: u32) -> windlass_sim::containers::Output {
     let boot_id = node(sim, node_name)["status"]["nodeInfo"]["bootID"].as_str().expect("a boot id").to_owned();
+    arm_boot(sim, node_name, seconds, &boot_id).await
+}
+
+/// Tells a host to reboot if it is in this boot.
+async fn arm_boot(sim: &Sim, node_name: &str, seconds: u32, boot_id: &str) -> windlass_sim::containers::Output {
     let script = format!("[ \"$(cat /proc/sys/kernel/random/boot_id)\" = \"{boot_id}\" ] && systemctl reboot");
     let words = ["systemd-run", "--unit=test-reboot", &format!("--on-active={seconds}"), "/bin/sh", "-c", &script];
     on_host(sim, node_name, &words).await
@@ -102,6 +110,7 @@ async fn all_nodes_take_the_new_plugin_with_one_reboot_each() {
 #[tokio::test(start_paused = true)]
 async fn a_unit_ends_no_boot_but_the_one_it_names() {
     let sim = sdn();
+    assert_eq!(arm_boot(&sim, "worker-1", 60, "01234567-89ab-cdef-0123-456789abcdef").await.code, 0);
     assert_eq!(arm(&sim, "worker-0", 600).await.code, 0);
     assert_eq!(on_host(&sim, "worker-0", &["shutdown", "-r", "+1"]).await.code, 0);
     until(&sim, 30, "the first reboot", |sim| sim.reboot_counts()["worker-0"] == 1).await;
@@ -109,7 +118,7 @@ async fn a_unit_ends_no_boot_but_the_one_it_names() {
         on_host(&sim, "worker-0", &["systemctl", "show", "--property=ActiveState", "--value", "test-reboot.timer"]).await;
     assert_eq!(active.stdout, b"inactive\n", "transient units do not outlive a boot");
     pass(&sim, 60).await;
-    assert_eq!(sim.reboot_counts()["worker-0"], 1);
+    assert_eq!((sim.reboot_counts()["worker-0"], sim.reboot_counts()["worker-1"]), (1, 0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,5 +1,8 @@
 //! The migration from OpenShift SDN to OVN-Kubernetes on a simulated cluster, through crashes, repeats, failures and lost replies: each
 //! node reboots once to be prepared, and once to take the new plugin.
+//!
+//! Seen to fail with the boot neither looked at before a host is told nor named in what it is told, and with a migration that is not
+//! on record as owed.
 
 use std::time::Duration;
 

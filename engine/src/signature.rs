@@ -16,7 +16,6 @@ mod tests {
 
     use super::*;
 
-    /// Seen to fail with `signed_by` that answers `true` to whatever can be decoded.
     #[test]
     fn only_the_key_the_bytes_and_the_signature_belong_together() {
         let pair = |seed| Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap();

@@ -77,7 +77,6 @@ fn an_export_of_any_bytes() {
     withstand("export", Storm { cases: 1_000, most_bytes: 1 << 18 }, &export::seeds(), export::judge);
 }
 
-/// Seen to fail with the signature not checked.
 #[test]
 fn a_plan_file_of_any_bytes() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);

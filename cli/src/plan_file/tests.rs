@@ -4,7 +4,7 @@ use super::*;
 
 const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
 
-/// What is in it is up to `tests/tests/bytes.rs`. Seen to fail with a file that everybody can read.
+/// What is in it is up to `tests/tests/bytes.rs`.
 #[test]
 fn a_plan_is_written_for_its_owner_and_read_again() {
     use std::os::unix::fs::PermissionsExt as _;
@@ -18,7 +18,7 @@ fn a_plan_is_written_for_its_owner_and_read_again() {
     assert_eq!(read(&path, NOW, &[key.public()]).unwrap().plan, plan);
 }
 
-/// Seen to fail with the length that the system tells taken for the file's: a device has none, and no end.
+/// A device has no length, and no end.
 #[test]
 fn a_file_without_an_end_is_no_plan() {
     let refused = read(Path::new("/dev/zero"), NOW, &[]).unwrap_err();

@@ -5,8 +5,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use windlass_engine::journal::{DiskJournal, Journal, JournalOptions};
+use windlass_engine::journal::{DiskJournal, Journal, JournalError, JournalOptions};
 use windlass_engine::{
     ActivityError, Clock, CommandId, Effect, Event, Json, NewEvent, ParkReason, ProbeVerdict, RunId, SystemClock, Timestamp,
 };
@@ -116,10 +117,17 @@ pub(crate) fn append(journal: &mut dyn Journal, run: RunId, first_seq: u64, even
     journal.append(&events.collect::<Vec<_>>()).expect("the journal takes it");
 }
 
-/// Opens the journal of a place for writing, with the lock.
+/// Opens the journal of a place for writing, with the lock. A process that a test beside this one begins has the lock's file, too, from
+/// its fork until it runs its own program.
 pub(crate) fn open(dir: &Path) -> DiskJournal {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    DiskJournal::open(dir, &clock, JournalOptions::default()).expect("the journal opens")
+    let patience = Instant::now() + Duration::from_secs(10);
+    loop {
+        match DiskJournal::open(dir, &clock, JournalOptions::default()) {
+            Err(JournalError::Locked { .. }) if Instant::now() < patience => std::thread::sleep(Duration::from_millis(5)),
+            opened => return opened.expect("the journal opens"),
+        }
+    }
 }
 
 pub(crate) fn started() -> Event {

@@ -1,6 +1,8 @@
 //! Exchanges of members on real rafts by workers that die at every boundary of their journal; skipped, loudly, where there are no
 //! database servers.
 //!
+//! Seen to fail with a step that takes its own effect, found after a death, for somebody else's.
+//!
 //! `WINDLASS_SOAK=N` makes N times as many seeded cases of a single death, `WINDLASS_SEED=N` repeats one.
 
 use std::collections::BTreeSet;

@@ -1,7 +1,8 @@
 //! Other members that are killed, hang or are cut off in the middle of an exchange on real rafts: nothing is done to a vote meanwhile, the
 //! run says what it waits for, and goes on when they are back; skipped, loudly, where there are no database servers.
 //!
-//! Seen to fail with a member that was cut off within an election timer of the next step, which nobody can see.
+//! Seen to fail without the quorum guard and the wait for the members; with a member that was cut off within an election timer of the
+//! next step, which nobody can see.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

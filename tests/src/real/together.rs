@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use futures::future::LocalBoxFuture;
 
 /// So many clusters at a time keep a machine of two cores busy without being late for elections.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 8;
 
 /// One case: its name, and what is done on a runtime of its own.
 pub type Case = (&'static str, fn() -> LocalBoxFuture<'static, Result<()>>);

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 use windlass_sim::kube_ovn::KubeOvnShape;
+use windlass_sim::shape::NetworkPlugin;
 use windlass_sim::{Audit, ClusterShape, Scenario, Sim, SimClock};
 use windlass_tests::{Ending, Stage, windlass};
 
@@ -99,6 +100,16 @@ async fn the_permissions_of_an_exchange_of_members_are_enough() {
         let writes =
             ["create pods/exec", "create pods", "delete pods", "patch deployments.apps", "patch daemonsets.apps", "patch nodes"];
         check_on(shape, "ovn-central-replace", input, &["kick-control-plane-2"], &writes).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_permissions_of_the_networks_migrations_are_enough() {
+    for (workflow, network) in [("sdn-to-ovn", NetworkPlugin::Sdn), ("ovn-to-sdn", NetworkPlugin::Ovn)] {
+        let shape = ClusterShape { network, ..ClusterShape::default() };
+        let networks = ["patch networks.config.openshift.io", "patch networks.operator.openshift.io"];
+        let writes = [&networks[..], &["create pods/exec", "delete namespaces"]].concat();
+        check_on(shape, workflow, json!({}), &["prepare-nodes", "switch-network"], &writes).await;
     }
 }
 

@@ -13,13 +13,15 @@ use windlass_activities::network::reboot::{ArmReboot, AwaitReboots, Boot, ReadBo
 use windlass_activities::network::remove::{AwaitNamespaceGone, ClearPluginSettings, DeleteNamespace, NamespaceDeleted};
 use windlass_activities::network::settings::{ClusterRange, Features, OvnSettings};
 use windlass_activities::network::switch::{AwaitMultus, SwitchPlugin};
-use windlass_activities::pool::{AwaitPool, PoolState};
+use windlass_activities::pool::{AwaitPool, ListPools, PoolState};
 use windlass_activities::verify::CheckHealth;
+use windlass_activities::windows::Calendar;
 use windlass_engine::{Gate, Timestamp, WorkflowContext, WorkflowError, WorkflowResult};
 
 use crate::hold_still::Held;
 use crate::insist::insist;
 use crate::patience::{HEALTH_LIMIT, PATIENT};
+use crate::window::in_window;
 
 /// The vendor's own limit for the operators before anything is changed, `OVN_SDN_MIGRATION_TIMEOUT`.
 const HEALTH_SECONDS: u64 = 1200;
@@ -46,6 +48,9 @@ const CONTROL_PLANE_AFTER: Duration = Duration::from_secs(180);
 /// The vendor speaks of 20 minutes without an API; bare metal takes 20 for one boot.
 const OUTAGE_MINUTES: u32 = 60;
 
+/// From the switch to a cluster that is well again, in nine of ten cases: multus, all hosts told, one boot of bare metal, operators.
+const OUTAGE_P90: Duration = Duration::from_secs(90 * 60);
+
 /// All nodes reboot at once.
 const REBOOTS_LIMIT: Duration = Duration::from_secs(3 * 3600);
 
@@ -55,7 +60,8 @@ const NAMESPACE_LIMIT: Duration = Duration::from_secs(30 * 60);
 /// Under which key the unfinished migration is listed as owed.
 const OWED: &str = "network-migration";
 
-/// The gate before nodes are prepared, and the one before the plugin is switched.
+/// The gates before a migration of somebody else is taken back, before nodes are prepared, and before the plugin is switched.
+const LEFTOVER_GATE: &str = "take-back-migration";
 const PREPARE_GATE: &str = "prepare-nodes";
 const SWITCH_GATE: &str = "switch-network";
 
@@ -72,6 +78,9 @@ pub struct NetworkMigration {
     /// Other addresses for the pods, if they are to change.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub cluster_network: Vec<ClusterRange>,
+    /// When the network may be switched; at any time if absent. Nodes are prepared at any time, like with every other configuration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub windows: Option<Calendar>,
     /// How long the operators are given to be well before anything is changed, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub health_seconds: Option<u64>,
@@ -125,8 +134,8 @@ impl Exchange<'_> {
     async fn carry_out(&mut self, held: &mut Held) -> WorkflowResult<()> {
         let report = self.look().await?;
         self.back_up().await?;
-        self.end_leftover(&report).await?;
-        self.prepare(&report.pools, held).await?;
+        self.end_leftover(&report, held).await?;
+        self.prepare(held).await?;
         let boots = self.switch().await?;
         self.reboot(&boots).await?;
         held.resume_health_checks(self.ctx).await?;
@@ -160,21 +169,28 @@ impl Exchange<'_> {
         Ok(())
     }
 
-    /// Takes back a migration that somebody asked for before: nodes that were prepared for it reboot once.
-    async fn end_leftover(&self, report: &MigrationReport) -> WorkflowResult<()> {
-        let ended = self.ctx.run(EndMigration { applied: self.from }).await?;
-        if ended.was.is_none() {
-            return Ok(());
-        }
-        self.ctx.status("waiting for nodes to be taken back from a migration that was asked for before");
+    /// Takes back a migration that somebody asked for before, once a person agrees: nodes that were prepared for it reboot.
+    async fn end_leftover(&self, report: &MigrationReport, held: &mut Held) -> WorkflowResult<()> {
+        let Some(leftover) = &report.leftover else { return Ok(()) };
+        let ctx = self.ctx;
+        let question = format!(
+            "Somebody asked for a migration of the network to {leftover} before. Take that back first? Every node that was prepared for \
+             it drains and reboots; find out who asked for it, and why it was not finished."
+        );
+        ctx.gate(Gate::new(LEFTOVER_GATE, question)).await?;
+        held.hold_health_checks(ctx).await?;
+        ctx.status("taking back a migration that was asked for before");
+        let pools = self.pools().await?;
+        let end = EndMigration { applied: self.from };
+        insist(ctx, "end-leftover", |_| ctx.run(end.clone())).await?;
         self.applied(self.from, None, "taken-back").await?;
-        self.pools_rolled_out(&report.pools, "taken-back").await
+        self.pools_rolled_out(&pools, "taken-back").await
     }
 
     /// Has every node drained, prepared and rebooted, a pool's at a time, and proves it.
-    async fn prepare(&self, pools: &[PoolState], held: &mut Held) -> WorkflowResult<()> {
+    async fn prepare(&self, held: &mut Held) -> WorkflowResult<()> {
         let ctx = self.ctx;
-        let nodes: u32 = pools.iter().map(|pool| pool.nodes).sum();
+        let nodes: u32 = self.pools().await?.iter().map(|pool| pool.nodes).sum();
         let question =
             format!("Prepare {nodes} nodes for {}? Each drains and reboots once, pool by pool; workloads go on.", self.to);
         ctx.gate(Gate::new(PREPARE_GATE, question)).await?;
@@ -187,10 +203,12 @@ impl Exchange<'_> {
         held.hold_health_checks(ctx).await?;
         ctx.hold(OWED, text, &self.from)?;
         ctx.status(format!("preparing all nodes for {}", self.to));
+        // Right before the change, because a person may have taken days to agree: a green that is older is no proof.
+        let pools = self.pools().await?;
         let settings = self.input.settings.clone();
         ctx.run(PrepareMigration { to: self.to, features: self.input.features, settings }).await?;
         self.applied(self.from, Some(self.to), "accepted").await?;
-        self.pools_rolled_out(pools, "prepared").await?;
+        self.pools_rolled_out(&pools, "prepared").await?;
         let check = CheckPrepared { to: self.to };
         insist(ctx, "prepared", |_| ctx.run(check.clone()).timeout(HEALTH_LIMIT)).await?;
         self.healthy("before-switch").await
@@ -205,18 +223,35 @@ impl Exchange<'_> {
             self.from, self.to
         );
         let approval = ctx.gate(Gate::new(SWITCH_GATE, question)).await?;
-        let boots = ctx.run(ReadBoots {}).await?;
+        self.in_window().await?;
         ctx.status(format!("switching the network to {}", self.to));
         let switch = SwitchPlugin { from: self.from, to: self.to, cluster_network: self.input.cluster_network.clone() };
         ctx.run(switch).approved(&approval).await?;
         self.applied(self.to, Some(self.to), "switched").await?;
         ctx.run(AwaitMultus { minutes: MULTUS_MINUTES }).timeout(OPERATOR_LIMIT).await?;
         ctx.status("telling every node to reboot");
+        // Only now: a node that rebooted before the switch was applied runs the old plugin.
+        let boots = ctx.run(ReadBoots {}).await?;
         let count = u32::try_from(boots.workers.len() + boots.control_plane.len()).unwrap_or(u32::MAX);
         let at = ctx.now().plus(LEAD + LEAD_A_NODE * count);
         self.arm(&boots.workers, at).await?;
         self.arm(&boots.control_plane, at.plus(CONTROL_PLANE_AFTER)).await?;
         Ok(boots.workers.into_iter().chain(boots.control_plane).collect())
+    }
+
+    /// Waits for a window that the whole outage fits, with the cluster well and every node prepared when it begins.
+    async fn in_window(&self) -> WorkflowResult<()> {
+        let Some(calendar) = &self.input.windows else { return Ok(()) };
+        loop {
+            let latest_start = in_window(self.ctx, calendar, OWED, "switch the network", OUTAGE_P90).await?;
+            // Days may have passed.
+            let check = CheckPrepared { to: self.to };
+            insist(self.ctx, "still-prepared", |_| self.ctx.run(check.clone()).timeout(HEALTH_LIMIT)).await?;
+            self.healthy("in-window").await?;
+            if latest_start.is_none_or(|latest| self.ctx.now() <= latest) {
+                return Ok(());
+            }
+        }
     }
 
     async fn arm(&self, boots: &[Boot], at: Timestamp) -> WorkflowResult<()> {
@@ -262,6 +297,13 @@ impl Exchange<'_> {
         let wait = AwaitNetworkOperator { applied, migration };
         let step = |_| self.ctx.run(wait.clone()).timeout(OPERATOR_LIMIT).retry(PATIENT);
         insist(self.ctx, &format!("operator-{name}"), step).await.map(drop)
+    }
+
+    /// The pools that have nodes, each with the configuration that it has.
+    async fn pools(&self) -> WorkflowResult<Vec<PoolState>> {
+        let mut pools = self.ctx.run(ListPools {}).await?;
+        pools.retain(|pool| pool.nodes > 0);
+        Ok(pools)
     }
 
     /// Waits for all pools at the same time, because they roll at the same time.

@@ -3,6 +3,8 @@
 use windlass_activities::deadline::Deadline;
 use windlass_activities::estimate::Estimates;
 use windlass_activities::inventory::Inventory;
+use windlass_activities::network::reboot::AwaitReboots;
+use windlass_activities::network::switch::SwitchPlugin;
 use windlass_activities::ovn::check::CentralReport;
 use windlass_activities::ovn::list;
 use windlass_activities::pool::PoolState;
@@ -93,9 +95,11 @@ fn never_fits(found: &Findings<'_>) -> Vec<String> {
         }
         Deed::Activity { .. } | Deed::Gate { .. } | Deed::Sleep | Deed::Hold { .. } | Deed::GiveBack { .. } => None,
     });
-    let help = match &found.draft.central {
-        Some(_) => "or take a longer window",
-        None => "or say how long it takes here (--expect-hop, --expect-node), or let some nodes of a pool go first (--canary)",
+    let help = match (&found.draft.central, &found.draft.migration) {
+        (Some(_), _) | (_, Some(_)) => "or take a longer window",
+        (None, None) => {
+            "or say how long it takes here (--expect-hop, --expect-node), or let some nodes of a pool go first (--canary)"
+        }
     };
     refused.map(|message| format!("{message}, {help}")).take(1).collect()
 }
@@ -134,16 +138,38 @@ fn facts(found: &Findings<'_>) -> Vec<String> {
         lines
     }));
     facts.extend(found.draft.central.iter().flat_map(of_central));
-    let mut pools = learned(found, "list-pools", |pools: Vec<PoolState>| {
-        let line = |pool: PoolState| {
-            format!("pool {}: {} nodes, {} at a time, at {}", pool.name, pool.nodes, pool.max_unavailable, pool.rolled_out)
-        };
-        pools.into_iter().map(line).collect()
-    });
-    facts.append(&mut pools);
+    match &found.draft.migration {
+        Some(migration) => {
+            facts.extend(migration.pools.iter().map(of_pool));
+            facts.extend(outage(found));
+        }
+        None => facts.extend(learned(found, "list-pools", |pools: Vec<PoolState>| pools.iter().map(of_pool).collect())),
+    }
     facts.extend(found.inventory.objection.iter().map(|objection| format!("not upgradeable: {objection}")));
     facts.extend(found.inventory.conditional.iter().map(|update| format!("offered with risks: {update}")));
     facts
+}
+
+fn of_pool(pool: &PoolState) -> String {
+    format!("pool {}: {} nodes, {} at a time, at {}", pool.name, pool.nodes, pool.max_unavailable, pool.rolled_out)
+}
+
+/// How long pods are without a network: from the switch of the plugin until the cluster is well on the other one.
+fn outage(found: &Findings<'_>) -> Option<String> {
+    let deeds = &found.draft.foresight.deeds;
+    let at = |name: &str| {
+        let is = |deed: &Deed| matches!(deed, Deed::Activity { asked, .. } if asked.activity == name);
+        deeds.iter().position(|deed| is(&deed.what))
+    };
+    let (from, to) = (at(SwitchPlugin::NAME.as_str())?, at(AwaitReboots::NAME.as_str())?);
+    let within = found.draft.spreads.get(from..=to)?;
+    let minutes = |seconds: u64| seconds.div_ceil(60);
+    let p50 = minutes(within.iter().map(|spread| spread.p50_seconds).sum());
+    let p90 = minutes(within.iter().map(|spread| spread.p90_seconds).sum());
+    Some(format!(
+        "outage: from the switch until all nodes have rebooted pods do not reach one another, {p50} minutes, {p90} at P90; the API is away \
+         for a part of it"
+    ))
 }
 
 /// ovn-central in words; who leads may change at any time, and is left to the warnings.

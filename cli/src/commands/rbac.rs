@@ -109,12 +109,13 @@ const OVN_CENTRAL: [ActivityName; 15] = [
 ];
 
 /// What the migrations of the network run.
-const NETWORK: [ActivityName; 20] = [
+const NETWORK: [ActivityName; 21] = [
     CheckMigration::NAME,
     CheckHealth::NAME,
     BackUpNetwork::NAME,
     PrepareMigration::NAME,
     AwaitNetworkOperator::NAME,
+    ListPools::NAME,
     AwaitPool::NAME,
     CheckPrepared::NAME,
     ListHealthChecks::NAME,

@@ -93,7 +93,7 @@ impl Input {
             Self::Remove(OvnCentralRemove { terms, .. })
             | Self::Add(OvnCentralAdd { terms, .. })
             | Self::Replace(OvnCentralReplace { terms, .. }) => terms.windows.as_ref(),
-            Self::ToOvn(_) | Self::ToSdn(_) => None,
+            Self::ToOvn(input) | Self::ToSdn(input) => input.windows.as_ref(),
         }
     }
 

@@ -6,6 +6,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use windlass_activities::network::settings::{ClusterRange, Features, OvnSettings};
 use windlass_workflows::network_migration::NetworkMigration;
 
+use crate::calendar_args::CalendarArgs;
 use crate::failure::Failure;
 
 /// The vendor's own variable for how long the operators may take to be well.
@@ -49,6 +50,8 @@ struct CommonArgs {
     /// How many seconds the cluster is given to be well before anything is changed; 0 means 1200
     #[arg(long, value_name = "SECONDS", env = TIMEOUT)]
     health_timeout: Option<String>,
+    #[command(flatten)]
+    calendar: CalendarArgs,
 }
 
 impl ToOvnArgs {
@@ -85,7 +88,8 @@ impl ToSdnArgs {
 impl CommonArgs {
     fn migration(&self, settings: OvnSettings, features: Features) -> Result<NetworkMigration, Failure> {
         let cluster_network = self.cluster_network.iter().map(|text| range(text)).collect::<Result<_, _>>()?;
-        Ok(NetworkMigration { features, settings, cluster_network, health_seconds: self.health_seconds()? })
+        let windows = self.calendar.calendar()?;
+        Ok(NetworkMigration { features, settings, cluster_network, windows, health_seconds: self.health_seconds()? })
     }
 
     /// Like the vendor's script, which takes `1200s` and does not take `0s` at its word.

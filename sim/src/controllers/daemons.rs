@@ -18,11 +18,18 @@ use crate::world::workloads::{REVISION_HASH, pod_of, template_hash};
 /// The DaemonSet controller.
 pub(super) struct Daemons {
     rng: Rng,
+    /// Nothing to do, for as long as nobody changes a set.
+    asleep: bool,
 }
 
 impl Daemons {
     pub(super) fn new(rng: Rng) -> Self {
-        Self { rng }
+        Self { rng, asleep: false }
+    }
+
+    /// For a cluster whose sets are all rolled out, and may stay so for ever.
+    pub(super) fn asleep(rng: Rng) -> Self {
+        Self { rng, asleep: true }
     }
 }
 
@@ -50,11 +57,19 @@ impl Controller for Daemons {
     }
 
     fn concerns(&self, news: &News) -> bool {
+        if self.asleep {
+            return news.of(&DAEMONSETS);
+        }
         news.of(&DAEMONSETS) || !news.nodes.is_empty() || !news.owners.is_empty()
     }
 
     fn reconcile(&mut self, cx: &mut Cx<'_>) -> Option<DateTime<Utc>> {
-        for set in cx.store.list(&DAEMONSETS) {
+        let sets = cx.store.list(&DAEMONSETS);
+        self.asleep &= sets.iter().all(|set| set["metadata"]["generation"] == set["status"]["observedGeneration"]);
+        if self.asleep {
+            return None;
+        }
+        for set in sets {
             let key = (namespace(&set).to_owned(), name(&set).to_owned());
             let touched = cx.news.owners.contains(&key) || cx.news.keys(&DAEMONSETS).any(|k| *k == key);
             if touched || !cx.news.nodes.is_empty() {

@@ -241,7 +241,9 @@ impl Kubelets {
             let cause = Cause::Reboot(release.clone());
             return Host::Down(Outage { cause, scripted: true, ..Outage::new(now, back_at) });
         }
-        if network.running == NetworkPlugin::Ovn && prepared.is_some_and(|prepared| prepared != NetworkPlugin::Ovn) {
+        // A host on its way to another plugin keeps what the present one needs.
+        let leaves = network.prepared.is_some_and(|to| to != NetworkPlugin::Ovn);
+        if network.running == NetworkPlugin::Ovn && !leaves && prepared.is_some_and(|found| found != NetworkPlugin::Ovn) {
             return Host::Stranded;
         }
         cx.shared.plugins.insert(node.to_owned(), network.running);

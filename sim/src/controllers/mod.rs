@@ -143,8 +143,8 @@ fn earlier(a: Option<DateTime<Utc>>, b: Option<DateTime<Utc>>) -> Option<DateTim
 }
 
 /// The controllers of OpenShift.
-fn openshift(rng: &Rng, shape: &ClusterShape) -> Vec<Box<dyn Controller>> {
-    let mut all: Vec<Box<dyn Controller>> = vec![
+fn openshift(rng: &Rng) -> Vec<Box<dyn Controller>> {
+    vec![
         Box::new(disruptions::Disruptions),
         Box::new(cvo::Cvo::new(rng.fork("cvo"))),
         Box::new(gates::Gates),
@@ -156,12 +156,8 @@ fn openshift(rng: &Rng, shape: &ClusterShape) -> Vec<Box<dyn Controller>> {
         Box::new(budgets::Budgets),
         Box::new(certificates::Certificates::default()),
         Box::new(cno::Cno::new(rng.fork("cno"))),
-    ];
-    // Nothing but another network exchanges daemons.
-    if shape.network != NetworkPlugin::default() {
-        all.push(Box::new(daemons::Daemons::new(rng.fork("daemons"))));
-    }
-    all
+        Box::new(daemons::Daemons::asleep(rng.fork("daemons"))),
+    ]
 }
 
 /// The controllers of plain Kubernetes with Kube-OVN.
@@ -208,7 +204,7 @@ impl Controllers {
         let started = store.clock().now();
         let rng = Rng::new(shape.seed).fork("controllers");
         let all = match kube_ovn {
-            None => openshift(&rng, &shape),
+            None => openshift(&rng),
             Some(kube_ovn) => plain(&rng, kube_ovn, &shape),
         };
         // Everybody looks once at the start.

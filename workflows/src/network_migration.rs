@@ -58,7 +58,7 @@ const REBOOTS_LIMIT: Duration = Duration::from_secs(3 * 3600);
 const NAMESPACE_LIMIT: Duration = Duration::from_secs(30 * 60);
 
 /// Under which key the unfinished migration is listed as owed.
-const OWED: &str = "network-migration";
+pub(crate) const OWED: &str = "network-migration";
 
 /// The gates before a migration of somebody else is taken back, before nodes are prepared, and before the plugin is switched.
 const LEFTOVER_GATE: &str = "take-back-migration";

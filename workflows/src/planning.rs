@@ -75,12 +75,19 @@ pub fn plan(found: &Findings<'_>) -> Plan {
         restores: restores(found),
         blockers,
         warnings,
-        reckoned_from: if found.draft.central.is_some() { Vec::new() } else { found.estimates.source.clone() },
+        reckoned_from: reckoned_from(found),
         input_digest: blake3::hash(found.input.to_string().as_bytes()).to_hex()[..16].to_owned(),
         digest: String::new(),
     };
     plan.digest = plan.digest_of_content();
     plan
+}
+
+/// How the times are known that count for this workflow: a change of members has its own, a migration of the network no update.
+fn reckoned_from(found: &Findings<'_>) -> Vec<String> {
+    let counts = |line: &&String| found.draft.migration.is_none() || !line.starts_with("control plane");
+    let all = found.estimates.source.iter().filter(counts).cloned();
+    if found.draft.central.is_some() { Vec::new() } else { all.collect() }
 }
 
 fn ending(error: &WorkflowError) -> String {
@@ -205,10 +212,13 @@ fn learned<T: serde::de::DeserializeOwned>(found: &Findings<'_>, activity: &str,
     lines
 }
 
+/// The keys of changes that are done, or owed.
+const OWED: [&str; 2] = [crate::network_migration::OWED, crate::ovn_central::OWED];
+
 fn restores(found: &Findings<'_>) -> Vec<String> {
     let held = found.draft.foresight.deeds.iter().filter_map(|deed| match &deed.what {
         // A change that is not done is owed, not given back.
-        Deed::Hold { key, .. } if key == crate::ovn_central::OWED => None,
+        Deed::Hold { key, .. } if OWED.contains(&key.as_str()) => None,
         Deed::Hold { text, .. } => Some(text.clone()),
         Deed::Activity { .. } | Deed::Gate { .. } | Deed::Sleep | Deed::GiveBack { .. } => None,
     });

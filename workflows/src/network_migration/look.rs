@@ -1,0 +1,66 @@
+//! Before anything is changed: the look, the copy, and what somebody else left behind.
+
+use std::time::Duration;
+
+use windlass_activities::network::backup::BackUpNetwork;
+use windlass_activities::network::check::{CheckMigration, MigrationReport};
+use windlass_activities::network::operator::EndMigration;
+use windlass_activities::verify::CheckHealth;
+use windlass_engine::{Gate, WorkflowError, WorkflowResult};
+
+use super::Exchange;
+use crate::hold_still::Held;
+use crate::insist::insist;
+
+/// The vendor's own limit for the operators before anything is changed, `OVN_SDN_MIGRATION_TIMEOUT`.
+const HEALTH_SECONDS: u64 = 1200;
+
+/// The gate before a migration of somebody else is taken back.
+const LEFTOVER_GATE: &str = "take-back-migration";
+
+impl Exchange<'_> {
+    /// Looks at everything that would stop the migration half way, and waits until the cluster is well.
+    pub(super) async fn look(&self) -> WorkflowResult<MigrationReport> {
+        let (ctx, input) = (self.ctx, self.input);
+        ctx.status("looking at the cluster before anything is changed");
+        let check = CheckMigration {
+            from: self.from,
+            to: self.to,
+            features: input.features,
+            settings: input.settings.clone(),
+            cluster_network: input.cluster_network.clone(),
+        };
+        let report = ctx.run(check).await?;
+        if !report.blockers.is_empty() {
+            return Err(WorkflowError::Failed(format!("the network can't be migrated now: {}", report.blockers.join("; "))));
+        }
+        let limit = Duration::from_secs(input.health_seconds.unwrap_or(HEALTH_SECONDS));
+        ctx.run(CheckHealth { before_hop: false }).timeout(limit).await?;
+        Ok(report)
+    }
+
+    pub(super) async fn back_up(&mut self) -> WorkflowResult<()> {
+        let folder = self.ctx.run_id().to_string();
+        let copy = insist(self.ctx, "backup", |_| self.ctx.run(BackUpNetwork { folder: folder.clone() })).await?;
+        self.evidence.push(format!("the network before: {} (sha256 {})", copy.path, copy.sha256));
+        Ok(())
+    }
+
+    /// Takes back a migration that somebody asked for before, once a person agrees: nodes that were prepared for it reboot.
+    pub(super) async fn end_leftover(&self, report: &MigrationReport, held: &mut Held) -> WorkflowResult<()> {
+        let Some(leftover) = &report.leftover else { return Ok(()) };
+        let ctx = self.ctx;
+        let question = format!(
+            "Somebody asked for a migration of the network to {leftover} before. Take that back first? Every node that was prepared for \
+             it drains and reboots; find out who asked for it, and why it was not finished."
+        );
+        ctx.gate(Gate::new(LEFTOVER_GATE, question)).await?;
+        held.hold_health_checks(ctx).await?;
+        ctx.status("taking back a migration that was asked for before");
+        let pools = self.pools().await?;
+        let end = EndMigration { applied: self.from };
+        insist(ctx, "end-leftover", |_| ctx.run(end.clone())).await?;
+        self.applied(self.from, None, "taken-back").await?;
+        self.pools_rolled_out(&pools, "taken-back").await
+    }
+}

@@ -218,7 +218,7 @@ fn deletion_details(r: &Resource, object: &Value) -> Value {
     details
 }
 
-/// A namespace takes all that is in it along.
+/// A namespace takes all that is in it along, and waits for what does not go at once.
 fn empty_namespace(store: &Store, ns: &str, how: &Removal) -> Result<(), ApiError> {
     let namespace = store.get(&resources::NAMESPACES, None, ns).ok_or_else(|| ApiError::not_found(&resources::NAMESPACES, ns))?;
     how.preconditions.check(&resources::NAMESPACES, ns, &namespace)?;
@@ -227,6 +227,13 @@ fn empty_namespace(store: &Store, ns: &str, how: &Removal) -> Result<(), ApiErro
         for object in store.snapshot(r, Some(ns), None)?.1 {
             store.delete_with(r, Some(ns), object["metadata"]["name"].as_str().unwrap_or_default(), &now)?;
         }
+    }
+    let is_kept = |r: &&&Resource| store.snapshot(r, Some(ns), None).is_ok_and(|(_, objects)| !objects.is_empty());
+    if resources::ALL.iter().filter(|r| r.namespaced).any(|r| is_kept(&r)) {
+        store.modify(&resources::NAMESPACES, None, ns, |namespace| {
+            namespace["spec"]["finalizers"] = json!(["kubernetes"]);
+            namespace["status"]["phase"] = json!("Terminating");
+        })?;
     }
     Ok(())
 }

@@ -15,6 +15,7 @@ mod machines;
 mod mco;
 mod mirror;
 mod mishaps;
+mod namespaces;
 mod remediation;
 mod replicas;
 mod scheduler;
@@ -157,6 +158,7 @@ fn openshift(rng: &Rng) -> Vec<Box<dyn Controller>> {
         Box::new(certificates::Certificates::default()),
         Box::new(cno::Cno::new(rng.fork("cno"))),
         Box::new(daemons::Daemons::asleep(rng.fork("daemons"))),
+        Box::new(namespaces::Namespaces::default()),
     ]
 }
 

@@ -71,6 +71,13 @@ pub(super) fn may_vanish(object: &Value) -> bool {
     meta["deletionTimestamp"].is_string()
         && !has_finalizers(object)
         && meta["deletionGracePeriodSeconds"].as_i64().unwrap_or(0) == 0
+        && !is_held_namespace(object)
+}
+
+/// Whether it is a namespace that is not finalized yet.
+fn is_held_namespace(object: &Value) -> bool {
+    let finalizers = object["spec"]["finalizers"].as_array();
+    object["status"]["phase"] == "Terminating" && finalizers.is_some_and(|finalizers| !finalizers.is_empty())
 }
 
 /// Puts the status of a new object in place that a client made: none that it wrote, and of a namespace that it can be used.

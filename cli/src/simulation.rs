@@ -82,6 +82,9 @@ impl ShapeArgs {
         if let Some(plugin) = self.network {
             shape.network = plugin;
         }
+        if shape.network == NetworkPlugin::Kuryr {
+            shape.suit_kuryr();
+        }
         if let Some(pools) = &self.pools {
             shape = shape.with_pools(pools).map_err(|e| instructed(&e.to_string()))?;
         }

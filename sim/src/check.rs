@@ -1,5 +1,6 @@
 //! What must hold after a simulated maintenance, whatever went wrong in between.
 
+mod kuryr;
 mod network;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +17,7 @@ use crate::store::Store;
 use crate::store::resources::{CLUSTERVERSIONS, MACHINECONFIGPOOLS, MACHINEHEALTHCHECKS, NODEHEALTHCHECKS, NODES};
 use crate::world::json::{condition_is, cordoned, has_annotation, label, name, text};
 use crate::world::nodes::HEALTH_CHECK_PAUSED;
+pub use kuryr::CloudBaseline;
 
 /// A broken invariant, in words.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -17,7 +17,9 @@ use crate::controllers::ledger::{Ledger, Reboot};
 use crate::faults::{FaultScript, Faults};
 use crate::kube_ovn::objects::KUBELET;
 use crate::kube_ovn::{self, Backend, KubeOvn};
+use crate::kuryr;
 use crate::machine_daemon::{Hosts, Units};
+use crate::openstack::OpenStack;
 use crate::scenario::{Scenario, WorldFault};
 use crate::serve::Server;
 use crate::store::resources::{CLUSTERVERSIONS, NAMESPACES, NODES};
@@ -25,7 +27,7 @@ use crate::store::{ApiError, Store};
 use crate::world::alerts::standing;
 use crate::world::graph::{Release, UpdateGraph};
 use crate::world::json::{name, node_ready, text};
-use crate::world::shape::ClusterShape;
+use crate::world::shape::{ClusterShape, NetworkPlugin, Platform};
 use crate::world::{overlay, populate};
 
 /// A running simulated cluster; dropping it stops its controllers.
@@ -37,6 +39,7 @@ pub struct Sim {
     cluster_id: String,
     disconnected: bool,
     kube_ovn: Option<KubeOvn>,
+    openstack: Option<OpenStack>,
     faults: mpsc::UnboundedSender<WorldFault>,
     tasks: Vec<AbortHandle>,
 }
@@ -60,16 +63,24 @@ impl Sim {
     }
 
     fn start_on(
-        shape: ClusterShape,
+        mut shape: ClusterShape,
         scenario: Scenario,
         clock: SimClock,
         backend: Option<Arc<dyn Backend>>,
     ) -> Result<Self, ApiError> {
+        if shape.network == NetworkPlugin::Kuryr {
+            shape.suit_kuryr();
+        }
         let store = Store::new(clock, shape.seed);
         let graph = shape.update_graph();
         populate(&store, &shape, &graph)?;
         let cluster_id = cluster_id(&store);
         let service = ApiService::with_faults(store.clone(), FaultScript { api: scenario.api }, shape.seed);
+        let on_openstack = shape.platform == Platform::OpenStack && shape.kube_ovn.is_none();
+        let openstack = on_openstack.then(|| kuryr::install(&store, &shape)).transpose()?;
+        if let Some(openstack) = &openstack {
+            service.serve_openstack(openstack.clone());
+        }
         let installed = shape.kube_ovn.as_ref().map(|kube_ovn| kube_ovn::install(&store, &shape, kube_ovn, backend));
         let kube_ovn = installed.transpose()?.map(|(rooms, handle)| {
             service.run_containers(rooms);
@@ -100,13 +111,13 @@ impl Sim {
             Arc::clone(&graph),
             (scenario.world, more_faults),
             Arc::clone(&ledger),
-            kube_ovn.as_ref(),
+            (kube_ovn.as_ref(), openstack.as_ref()),
             units,
         );
         overlay(&store, &laid_over)?;
         let end_pods = async move { store.end_pods(is_held).await };
         let tasks = vec![tokio::spawn(controllers.run()).abort_handle(), tokio::spawn(end_pods).abort_handle()];
-        Ok(Self { service, ledger, graph, cluster_id, disconnected, kube_ovn, faults, tasks })
+        Ok(Self { service, ledger, graph, cluster_id, disconnected, kube_ovn, openstack, faults, tasks })
     }
 
     /// The API server, e.g. for `kube::Client::new`.
@@ -158,6 +169,11 @@ impl Sim {
     /// OVN's databases, on a cluster with Kube-OVN.
     pub fn kube_ovn(&self) -> Option<&KubeOvn> {
         self.kube_ovn.as_ref()
+    }
+
+    /// The cloud under the cluster, where it is OpenStack.
+    pub fn openstack(&self) -> Option<&OpenStack> {
+        self.openstack.as_ref()
     }
 
     /// What really happened so far.

@@ -24,6 +24,7 @@ use super::{discovery, eviction, exec, openapi, read, review, write};
 use crate::audit::{Audit, AuditRecord, ReadKey};
 use crate::containers::Containers;
 use crate::faults::{Effect, FaultScript, Faults, Verdict};
+use crate::openstack::{self, OpenStack};
 use crate::store::{ApiError, Store};
 
 /// The largest request body that is read, as on a real server.
@@ -59,6 +60,7 @@ struct Inner {
     evictions: Mutex<()>,
     updates: OnceLock<UpdateService>,
     monitoring: OnceLock<Monitoring>,
+    openstack: OnceLock<OpenStack>,
     containers: RwLock<Option<Running>>,
 }
 
@@ -104,6 +106,7 @@ impl ApiService {
             evictions: Mutex::new(()),
             updates: OnceLock::new(),
             monitoring: OnceLock::new(),
+            openstack: OnceLock::new(),
             containers: RwLock::default(),
         };
         Self { inner: Arc::new(inner) }
@@ -145,6 +148,11 @@ impl ApiService {
         self.inner.monitoring.get_or_init(|| monitoring);
     }
 
+    /// Serves the cloud's services too, each under its own path.
+    pub(crate) fn serve_openstack(&self, openstack: OpenStack) {
+        self.inner.openstack.get_or_init(|| openstack);
+    }
+
     /// Lets the monitoring API ask for a bearer token of its own.
     pub(crate) fn guard_monitoring(&self, token: &str) {
         if let Some(monitoring) = self.inner.monitoring.get() {
@@ -167,10 +175,12 @@ impl ApiService {
         B: Body<Data = Bytes> + Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        if !*self.inner.reachable.borrow() {
+        let (parts, body) = request.into_parts();
+        // The cloud is another machine: it answers whatever happens to the cluster.
+        let openstack = self.inner.openstack.get().filter(|_| openstack::serves(parts.uri.path()));
+        if openstack.is_none() && !*self.inner.reachable.borrow() {
             return Err(ConnectionLost::Refused);
         }
-        let (parts, body) = request.into_parts();
         let body = match Limited::new(body, MAX_BODY_BYTES).collect().await {
             Ok(body) => body.to_bytes(),
             Err(error) if error.is::<http_body_util::LengthLimitError>() => {
@@ -179,6 +189,9 @@ impl ApiService {
             }
             Err(_) => return Err(ConnectionLost::Reset),
         };
+        if let Some(openstack) = openstack {
+            return openstack.answer(&parts, &body).map(|reply| self.stamped(reply));
+        }
         let mut arrival = Arrival::of(&parts);
         let running = self.containers().filter(|_| arrival.is_exec());
         if running.as_ref().is_some_and(|containers| !containers.is_act(&exec::words(&parts))) {

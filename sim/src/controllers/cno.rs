@@ -135,8 +135,18 @@ fn wish(config: &Value, operator: &Value) -> Result<Wish, String> {
     let (wanted, applied) = (text(config, "/spec/networkType"), text(config, "/status/networkType"));
     let plugin = NetworkPlugin::named(wanted).ok_or_else(|| format!("unsupported network type: {wanted}"))?;
     let target = text(operator, "/spec/migration/networkType");
-    if !target.is_empty() && NetworkPlugin::named(target).is_none() {
+    // Nothing migrates to Kuryr, and from it the only way leads to OVN-Kubernetes.
+    let from_kuryr = NetworkPlugin::named(applied) == Some(NetworkPlugin::Kuryr);
+    let possible = match NetworkPlugin::named(target) {
+        Some(NetworkPlugin::Ovn) => true,
+        Some(NetworkPlugin::Sdn) => !from_kuryr,
+        Some(NetworkPlugin::Kuryr) | None => false,
+    };
+    if !target.is_empty() && !possible {
         return Err(format!("unsupported migration target network type: {target}"));
+    }
+    if from_kuryr && text(operator, "/spec/migration/mode") == "Live" {
+        return Err("live migration is only supported from OpenShiftSDN or OVNKubernetes".to_owned());
     }
     let under_way = text(config, "/status/migration/networkType");
     if wanted != applied && target.is_empty() {
@@ -237,11 +247,16 @@ mod tests {
     fn unsafe_wishes_are_refused_in_the_operators_words() {
         const SDN: &str = "OpenShiftSDN";
         const OVN: &str = "OVNKubernetes";
+        const KURYR: &str = "Kuryr";
         for (spec, status, under_way, target, expected) in [
             (OVN, SDN, None, None, Err("cannot change default network type when not doing migration")),
             (OVN, SDN, Some(SDN), Some(SDN), Err("can only change default network type to the target migration network type")),
             (SDN, SDN, Some(OVN), Some(SDN), Err("cannot change migration network type after migration has started")),
             ("Calico", SDN, None, None, Err("unsupported network type: Calico")),
+            (KURYR, KURYR, None, Some(SDN), Err("unsupported migration target network type: OpenShiftSDN")),
+            (SDN, SDN, None, Some(KURYR), Err("unsupported migration target network type: Kuryr")),
+            (OVN, KURYR, None, None, Err("cannot change default network type when not doing migration")),
+            (OVN, KURYR, Some(OVN), Some(OVN), Ok(NetworkPlugin::Ovn)),
             (SDN, SDN, None, Some("Calico"), Err("unsupported migration target network type: Calico")),
             (SDN, SDN, None, Some(OVN), Ok(NetworkPlugin::Sdn)),
             (OVN, SDN, Some(OVN), Some(OVN), Ok(NetworkPlugin::Ovn)),
@@ -255,6 +270,9 @@ mod tests {
                 "{spec} {status} {under_way:?} {target:?}"
             );
         }
+        let live = json!({ "spec": { "migration": { "networkType": OVN, "mode": "Live" } } });
+        assert!(wish(&network(KURYR, KURYR, None), &live).unwrap_err().starts_with("live migration"));
+        assert!(wish(&network(SDN, SDN, None), &live).is_ok());
         let mut services = network(SDN, SDN, None);
         services["spec"]["serviceNetwork"] = json!(["172.31.0.0/16"]);
         assert_eq!(wish(&services, &json!({})).unwrap_err(), "cannot change ServiceNetwork during migration");

@@ -10,6 +10,7 @@ mod deployments;
 mod disruptions;
 mod gates;
 mod hosts;
+mod kuryr;
 pub mod ledger;
 mod machines;
 mod mco;
@@ -31,6 +32,7 @@ use crate::api::ApiService;
 use crate::clock::minutes;
 use crate::kube_ovn::KubeOvn;
 use crate::machine_daemon::Units;
+use crate::openstack::OpenStack;
 use crate::rng::Rng;
 use crate::scenario::WorldFault;
 use crate::store::{Resource, Store};
@@ -198,17 +200,20 @@ impl Controllers {
         published: Arc<Mutex<UpdateGraph>>,
         (faults, more_faults): (Vec<WorldFault>, mpsc::UnboundedReceiver<WorldFault>),
         ledger: Arc<Mutex<Ledger>>,
-        kube_ovn: Option<&KubeOvn>,
+        (kube_ovn, openstack): (Option<&KubeOvn>, Option<&OpenStack>),
         units: Arc<Units>,
     ) -> Self {
         let store = api.store().clone();
         let graph = published.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let started = store.clock().now();
         let rng = Rng::new(shape.seed).fork("controllers");
-        let all = match kube_ovn {
+        let mut all = match kube_ovn {
             None => openshift(&rng),
             Some(kube_ovn) => plain(&rng, kube_ovn, &shape),
         };
+        if let Some(openstack) = openstack {
+            all.push(Box::new(kuryr::Kuryr::new(openstack.clone())));
+        }
         // Everybody looks once at the start.
         let slots = all.into_iter().map(|controller| Slot { controller, due: Some(started) }).collect();
         let mirror = Mirror::new(&store);

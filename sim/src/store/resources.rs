@@ -48,6 +48,10 @@ pub const ALL: &[&Resource] = &[
     &CLUSTERSERVICEVERSIONS,
     &SUBSCRIPTIONS,
     &VIRTUALMACHINEINSTANCES,
+    &KURYRNETWORKS,
+    &KURYRPORTS,
+    &KURYRLOADBALANCERS,
+    &KURYRNETWORKPOLICIES,
 ];
 
 /// Finds a served resource by its path.
@@ -264,6 +268,22 @@ pub const VIRTUALMACHINEINSTANCES: Resource = custom(
 )
 .namespaced()
 .with_status();
+/// `kuryrnetworks` of `openstack.org/v1`.
+pub const KURYRNETWORKS: Resource =
+    custom("openstack.org", "v1", ["kuryrnetworks", "kuryrnetwork", "KuryrNetwork"], &[]).namespaced().with_status();
+/// `kuryrports` of `openstack.org/v1`.
+pub const KURYRPORTS: Resource =
+    custom("openstack.org", "v1", ["kuryrports", "kuryrport", "KuryrPort"], &["kp"]).namespaced().with_status();
+/// `kuryrloadbalancers` of `openstack.org/v1`.
+pub const KURYRLOADBALANCERS: Resource =
+    custom("openstack.org", "v1", ["kuryrloadbalancers", "kuryrloadbalancer", "KuryrLoadBalancer"], &["klb"])
+        .namespaced()
+        .with_status();
+/// `kuryrnetworkpolicies` of `openstack.org/v1`.
+pub const KURYRNETWORKPOLICIES: Resource =
+    custom("openstack.org", "v1", ["kuryrnetworkpolicies", "kuryrnetworkpolicy", "KuryrNetworkPolicy"], &["knp"])
+        .namespaced()
+        .with_status();
 
 const fn builtin(
     group: &'static str,

@@ -29,6 +29,8 @@ fn config(plugin: NetworkPlugin) -> Draft {
     let mtu = match plugin {
         NetworkPlugin::Ovn => 8901,
         NetworkPlugin::Sdn => 8951,
+        // Kuryr takes what Neutron says of the networks.
+        NetworkPlugin::Kuryr => 1450,
     };
     let status = json!({ "clusterNetwork": ranges, "serviceNetwork": ["172.30.0.0/16"], "networkType": plugin.name(),
         "clusterNetworkMTU": mtu });
@@ -43,6 +45,10 @@ fn operator(plugin: NetworkPlugin) -> Draft {
         }
         NetworkPlugin::Sdn => {
             default["openshiftSDNConfig"] = json!({ "mode": "NetworkPolicy", "mtu": 8951, "vxlanPort": 4789 });
+        }
+        NetworkPlugin::Kuryr => {
+            default["kuryrConfig"] = json!({ "enablePortPoolsPrepopulation": false, "poolBatchPorts": 3, "poolMaxPorts": 0,
+                "poolMinPorts": 1, "mtu": 1450 });
         }
     }
     let spec = json!({ "clusterNetwork": [{ "cidr": "10.128.0.0/14", "hostPrefix": 23 }], "serviceNetwork": ["172.30.0.0/16"],

@@ -8,6 +8,7 @@ use thiserror::Error;
 use super::graph::UpdateGraph;
 use super::snapshot::Snapshot;
 use crate::kube_ovn::KubeOvnShape;
+use crate::kuryr::KuryrShape;
 pub use parts::{AlertShape, Credentials, CredentialsMode, Mirror, NetworkPlugin, NodeSize, Platform, PodRequests};
 
 /// The size, versions and peculiarities of a simulated cluster; together with the scenario it decides everything that happens.
@@ -61,6 +62,9 @@ pub struct ClusterShape {
     pub platform: Platform,
     /// What connects its pods.
     pub network: NetworkPlugin,
+    /// The peculiarities of Kuryr, where it is that.
+    #[serde(skip_serializing_if = "KuryrShape::is_default")]
+    pub kuryr: KuryrShape,
     /// Where components get their cloud credentials from.
     pub credentials: Credentials,
     /// Whether nothing beyond the cluster's own network can be reached: no update service but `spec.upstream`, no signatures but
@@ -211,6 +215,7 @@ impl Default for ClusterShape {
             overrides: false,
             platform: Platform::default(),
             network: NetworkPlugin::default(),
+            kuryr: KuryrShape::default(),
             credentials: Credentials::default(),
             disconnected: false,
             mirrors: vec![],
@@ -246,6 +251,9 @@ impl AdminGate {
         }
     }
 }
+
+/// The minor version after which releases have no Kuryr.
+const LAST_WITH_KURYR: u64 = 14;
 
 fn one() -> String {
     "1".into()
@@ -308,6 +316,17 @@ impl ClusterShape {
         }
         self.pools = pools;
         Ok(self)
+    }
+
+    /// Makes it a cluster that Kuryr can connect: on OpenStack, and of a release that still has it.
+    pub fn suit_kuryr(&mut self) {
+        self.network = NetworkPlugin::Kuryr;
+        self.platform = Platform::OpenStack;
+        let version = super::graph::parse(&self.version);
+        if version.minor > LAST_WITH_KURYR {
+            self.version = format!("4.{LAST_WITH_KURYR}.38");
+            self.channel = format!("stable-4.{LAST_WITH_KURYR}");
+        }
     }
 
     /// What the update service knows.

@@ -52,6 +52,8 @@ pub enum Platform {
     VSphere,
     /// Installed on machines that the platform manages over their controllers.
     BareMetal,
+    /// OpenStack.
+    OpenStack,
     /// None that the platform knows.
     None,
 }
@@ -65,6 +67,7 @@ impl Platform {
             Self::Gcp => "GCP",
             Self::VSphere => "VSphere",
             Self::BareMetal => "BareMetal",
+            Self::OpenStack => "OpenStack",
             Self::None => "None",
         }
     }
@@ -76,6 +79,7 @@ impl Platform {
             Self::Azure => Some("azure-credentials"),
             Self::Gcp => Some("gcp-credentials"),
             Self::VSphere => Some("vsphere-creds"),
+            Self::OpenStack => Some("openstack-credentials"),
             Self::BareMetal | Self::None => None,
         }
     }
@@ -87,6 +91,7 @@ impl Platform {
             Self::Azure => Some("AzureProviderSpec"),
             Self::Gcp => Some("GCPProviderSpec"),
             Self::VSphere => Some("VSphereProviderSpec"),
+            Self::OpenStack => Some("OpenStackProviderSpec"),
             Self::BareMetal | Self::None => None,
         }
     }
@@ -183,17 +188,20 @@ pub enum NetworkPlugin {
     /// OpenShift SDN, which releases since 4.17 do not have.
     #[serde(rename = "OpenShiftSDN")]
     Sdn,
+    /// Kuryr on OpenStack, which releases since 4.15 do not have.
+    Kuryr,
 }
 
 impl NetworkPlugin {
     /// Every plugin.
-    pub const ALL: [Self; 2] = [Self::Ovn, Self::Sdn];
+    pub const ALL: [Self; 3] = [Self::Ovn, Self::Sdn, Self::Kuryr];
 
     /// As the network objects name it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Ovn => "OVNKubernetes",
             Self::Sdn => "OpenShiftSDN",
+            Self::Kuryr => "Kuryr",
         }
     }
 
@@ -207,6 +215,7 @@ impl NetworkPlugin {
         match self {
             Self::Ovn => ("openshift-ovn-kubernetes", "ovnkube-node"),
             Self::Sdn => ("openshift-sdn", "sdn"),
+            Self::Kuryr => ("openshift-kuryr", "kuryr-cni"),
         }
     }
 }

@@ -14,6 +14,7 @@ use windlass_engine::{ActivityError, Clock, SystemClock, Timestamp};
 use crate::cache::Cache;
 use crate::connect::ConnectError;
 use crate::error::{Call, CallError, Failure};
+use crate::hosts::Hosts;
 use crate::ids::ClusterId;
 use crate::limiter::{CallBudget, Limiter};
 use crate::link::{Link, Source};
@@ -41,18 +42,20 @@ pub struct Settings {
     pub clock: Arc<dyn Clock>,
     /// How many calls may be made; none is no limit.
     pub budget: Option<CallBudget>,
+    /// How the hosts themselves are reached.
+    pub hosts: Hosts,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { clock: Arc::new(SystemClock), budget: Some(CallBudget::POLITE) }
+        Self { clock: Arc::new(SystemClock), budget: Some(CallBudget::POLITE), hosts: Hosts::default() }
     }
 }
 
 impl Settings {
-    /// For a simulated cluster: its clock, and no limit on calls.
+    /// For a simulated cluster: its clock, no limit on calls, and no host.
     pub fn simulated(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, budget: None }
+        Self { clock, budget: None, hosts: Hosts::Simulated }
     }
 }
 
@@ -79,7 +82,8 @@ pub struct Query {
 impl Cluster {
     /// Takes a client as it is, such as one on a simulated cluster in memory, and asks the cluster for its id.
     pub async fn from_client(client: kube::Client, settings: Settings) -> Result<Self, ConnectError> {
-        let link = Link::new(Source::Given, client, Limiter::new(settings.budget), settings.clock);
+        let mut link = Link::new(Source::Given, client, Limiter::new(settings.budget), settings.clock);
+        link.hosts = settings.hosts;
         Self::over(link).await
     }
 

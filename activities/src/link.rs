@@ -13,6 +13,7 @@ use windlass_engine::{Clock, Timestamp};
 use crate::connect::Connection;
 use crate::error::{Call, CallError, Failure};
 use crate::floor::Floor;
+use crate::hosts::Hosts;
 use crate::lease::Holder;
 use crate::lease::fence::{Fence, Passage};
 use crate::limiter::Limiter;
@@ -39,6 +40,7 @@ pub(crate) struct Link {
     /// The server's address.
     pub(crate) address: String,
     pub(crate) proxy: Option<http::Uri>,
+    pub(crate) hosts: Hosts,
     client: watch::Sender<Client>,
     limiter: Limiter,
     login_ended: Mutex<Option<LoginEnded>>,
@@ -64,6 +66,7 @@ impl Link {
             floor: Floor::default(),
             address: "memory://".to_owned(),
             proxy: None,
+            hosts: Hosts::default(),
             client: watch::Sender::new(client),
             limiter,
             login_ended: Mutex::new(None),

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
@@ -17,6 +18,7 @@ use windlass_engine::{ActivityContext, Attempt, Clock, CommandId, RunId, Timesta
 
 use crate::cluster::{Cluster, Settings};
 use crate::condition::fixtures::{at, healthy};
+use crate::hosts::Hosts;
 use crate::views::View;
 
 /// What goes wrong with one request.
@@ -141,6 +143,12 @@ impl Server {
     /// The cluster behind the server, on virtual time that begins when the fixtures were read.
     pub(crate) async fn cluster(&self) -> Arc<Cluster> {
         let settings = Settings::simulated(clock());
+        Arc::new(Cluster::from_client(self.client(), settings).await.unwrap())
+    }
+
+    /// As [`Server::cluster`], with hosts that this program reaches in the place of `ssh`.
+    pub(crate) async fn cluster_by_ssh(&self, program: PathBuf) -> Arc<Cluster> {
+        let settings = Settings { hosts: Hosts::Real { ssh: Some(program) }, ..Settings::simulated(clock()) };
         Arc::new(Cluster::from_client(self.client(), settings).await.unwrap())
     }
 

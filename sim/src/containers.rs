@@ -12,6 +12,18 @@ pub trait Containers: Send + Sync + 'static {
     /// The future may be dropped before it ends, when the client goes away; the command then runs on, as on a real node.
     fn exec(&self, pod: Arc<Value>, container: String, command: Vec<String>) -> BoxFuture<'static, Option<Output>>;
 
+    /// Runs a command on the host at an address, as its root; `None` if nobody answers there.
+    fn on_host(&self, address: &str, command: &[String]) -> Option<Output> {
+        let _ = (address, command);
+        None
+    }
+
+    /// Whether the host at an address takes connections at a port.
+    fn answers(&self, address: &str, port: u16) -> bool {
+        let _ = (address, port);
+        false
+    }
+
     /// Whether a command may change anything: those that only look are no writes in the audit and for faults.
     fn is_act(&self, command: &[String]) -> bool {
         let _ = command;

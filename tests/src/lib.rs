@@ -2,6 +2,7 @@
 
 mod binary;
 mod bytes;
+pub mod migration;
 mod proof;
 pub mod raft;
 pub mod readers;
@@ -11,6 +12,7 @@ pub mod scene;
 #[path = "../../engine/tests/support/seeds.rs"]
 mod seeds;
 pub mod shim;
+pub mod sshd;
 mod stage;
 
 pub use binary::windlass;

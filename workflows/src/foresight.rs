@@ -8,6 +8,7 @@ use windlass_activities::admin_ack::{Gate, Gates};
 use windlass_activities::canary::{ReadWave, WaveState, Waves};
 use windlass_activities::estimate::{Estimates, Spread};
 use windlass_activities::network::check::MigrationReport;
+use windlass_activities::network::reboot::Logins;
 use windlass_activities::ovn::check::CentralReport;
 use windlass_activities::pool::{AwaitPool, PoolState};
 use windlass_activities::preflight::PreflightReport;
@@ -57,6 +58,7 @@ const QUICK: Spread = Spread { p50_seconds: 1, p90_seconds: 5 };
 const LOOKS: &[&str] = &[
     "check-credential-files",
     "check-disconnected",
+    "check-logins",
     "check-network-migration",
     "check-ovn-central",
     "choose-waves",
@@ -205,6 +207,11 @@ impl Teller<'_> {
                 self.pools.clone_from(&report.pools);
                 self.migration = Some(report.clone());
                 written(&MigrationReport { blockers: Vec::new(), ..report })
+            }
+            "check-logins" => {
+                let logins: Logins = read(&output)?;
+                self.migration.iter_mut().for_each(|found| found.blockers.extend(logins.blockers.iter().cloned()));
+                written(&Logins { blockers: Vec::new(), ..logins })
             }
             "choose-waves" => {
                 self.waves = Some(read(&output)?);

@@ -38,6 +38,7 @@ pub(crate) fn register(registry: Registry, cluster: &Arc<Cluster>) -> Registry {
         .activity::<prepared::CheckPrepared>(cluster)
         .activity::<reboot::ArmReboot>(cluster)
         .activity::<reboot::AwaitReboots>(cluster)
+        .activity::<reboot::CheckLogins>(cluster)
         .activity::<reboot::ReadBoots>(cluster)
         .activity::<remove::AwaitNamespaceGone>(cluster)
         .activity::<remove::ClearPluginSettings>(cluster)

@@ -4,7 +4,7 @@ use super::backup::BackUpNetwork;
 use super::check::CheckMigration;
 use super::operator::{AwaitNetworkOperator, EndMigration, PrepareMigration};
 use super::prepared::CheckPrepared;
-use super::reboot::{ArmReboot, AwaitReboots, ReadBoots};
+use super::reboot::{ArmReboot, AwaitReboots, CheckLogins, ReadBoots};
 use super::remove::{AwaitNamespaceGone, ClearPluginSettings, DeleteNamespace};
 use super::switch::{AwaitMultus, SwitchPlugin};
 use crate::rbac::{CONFIG, MACHINE_CONFIG, OPERATOR, Permission, WAIT, on, within};
@@ -24,8 +24,9 @@ const CHECK: [Permission; 7] = [
     on("get", "", "namespaces"),
 ];
 /// A command in a container is asked for with GET where it goes over a WebSocket, and with POST elsewhere.
-const ARM: [Permission; 4] = [
+const ARM: [Permission; 5] = [
     on("get", "", "nodes"),
+    on("list", "", "nodes"),
     within(DAEMONS, "list", "", "pods"),
     within(DAEMONS, "get", "", "pods/exec"),
     within(DAEMONS, "create", "", "pods/exec"),
@@ -33,7 +34,7 @@ const ARM: [Permission; 4] = [
 
 /// The permissions that an activity of this family needs.
 pub(crate) fn needed_by(activity: &str) -> Option<Vec<Permission>> {
-    let table: [(_, &[&[Permission]]); 14] = [
+    let table: [(_, &[&[Permission]]); 15] = [
         (BackUpNetwork::NAME, &[&[READ_CONFIG, READ_OPERATOR]]),
         (CheckMigration::NAME, &[&CHECK]),
         (PrepareMigration::NAME, &[&[READ_OPERATOR, PATCH_OPERATOR]]),
@@ -44,6 +45,7 @@ pub(crate) fn needed_by(activity: &str) -> Option<Vec<Permission>> {
         (AwaitMultus::NAME, &[&[within("openshift-multus", "get", "apps", "daemonsets")]]),
         (ArmReboot::NAME, &[&ARM]),
         (AwaitReboots::NAME, &[&WAIT]),
+        (CheckLogins::NAME, &[&[on("list", "", "nodes")]]),
         (ReadBoots::NAME, &[&[on("list", "", "nodes")]]),
         (ClearPluginSettings::NAME, &[&[READ_OPERATOR, PATCH_OPERATOR]]),
         (DeleteNamespace::NAME, &[&[on("get", "", "namespaces"), on("delete", "", "namespaces")]]),

@@ -61,7 +61,7 @@ impl CentralTermsArgs {
 }
 
 /// Whether a text is a login name, and nothing that `ssh` would take for an option or a host.
-fn is_login(user: &str) -> bool {
+pub(super) fn is_login(user: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     user.chars().next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_') && user.chars().all(plain)
 }

@@ -3,9 +3,11 @@
 use std::str::FromStr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use windlass_activities::network::reboot::RebootWay;
 use windlass_activities::network::settings::{ClusterRange, Features, OvnSettings};
 use windlass_workflows::network_migration::NetworkMigration;
 
+use super::central::is_login;
 use crate::calendar_args::CalendarArgs;
 use crate::failure::Failure;
 
@@ -50,6 +52,9 @@ struct CommonArgs {
     /// How many seconds the cluster is given to be well before anything is changed; 0 means 1200
     #[arg(long, value_name = "SECONDS", env = TIMEOUT)]
     health_timeout: Option<String>,
+    /// How the hosts are told to reboot: `daemon` for a command in the machine-config daemon's pods, or ssh, or ssh:USER
+    #[arg(long, value_name = "daemon|ssh[:USER]", default_value = "daemon")]
+    reboot_by: String,
     #[command(flatten)]
     calendar: CalendarArgs,
 }
@@ -89,7 +94,22 @@ impl CommonArgs {
     fn migration(&self, settings: OvnSettings, features: Features) -> Result<NetworkMigration, Failure> {
         let cluster_network = self.cluster_network.iter().map(|text| range(text)).collect::<Result<_, _>>()?;
         let windows = self.calendar.calendar()?;
-        Ok(NetworkMigration { features, settings, cluster_network, windows, health_seconds: self.health_seconds()? })
+        let (health_seconds, reboot_by) = (self.health_seconds()?, self.reboot_by()?);
+        Ok(NetworkMigration { features, settings, cluster_network, windows, health_seconds, reboot_by })
+    }
+
+    fn reboot_by(&self) -> Result<RebootWay, Failure> {
+        let text = self.reboot_by.as_str();
+        let user = match text.split_once(':') {
+            None if text == "daemon" => return Ok(RebootWay::Daemon),
+            None if text == "ssh" => RebootWay::USER,
+            Some(("ssh", user)) if is_login(user) => user,
+            Some(_) | None => {
+                let next = "write it as in: --reboot-by daemon, or --reboot-by ssh:core";
+                return Err(Failure::usage(format!("{text:?} is no way to tell a host to reboot"), next));
+            }
+        };
+        Ok(RebootWay::Ssh { user: user.to_owned() })
     }
 
     /// Like the vendor's script, which takes `1200s` and does not take `0s` at its word.

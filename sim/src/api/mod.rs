@@ -8,6 +8,7 @@ mod defaults;
 mod discovery;
 mod eviction;
 mod exec;
+mod hosts;
 mod openapi;
 mod patch;
 mod prometheus;

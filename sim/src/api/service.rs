@@ -1,6 +1,7 @@
 //! The API server: one `tower::Service` for requests in memory and over HTTP.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::task::{Context, Poll};
 
@@ -20,7 +21,7 @@ use super::prometheus::{Monitoring, PROMETHEUS_PATH};
 use super::reply::{self, Reply};
 use super::request::{ApiRequest, Verb, header_text};
 use super::watch::{Limits, Watch};
-use super::{discovery, eviction, exec, openapi, read, review, write};
+use super::{discovery, eviction, exec, hosts, openapi, read, review, write};
 use crate::audit::{Audit, AuditRecord, ReadKey};
 use crate::containers::Containers;
 use crate::faults::{Effect, FaultScript, Faults, Verdict};
@@ -56,6 +57,8 @@ struct Inner {
     auth: Auth,
     version: RwLock<String>,
     reachable: watch::Sender<bool>,
+    up: AtomicBool,
+    cut: AtomicBool,
     /// One eviction at a time, so that two can't spend the same budget.
     evictions: Mutex<()>,
     updates: OnceLock<UpdateService>,
@@ -103,6 +106,8 @@ impl ApiService {
             auth: Auth::default(),
             version: RwLock::new(DEFAULT_VERSION.to_owned()),
             reachable: watch::Sender::new(true),
+            up: AtomicBool::new(true),
+            cut: AtomicBool::new(false),
             evictions: Mutex::new(()),
             updates: OnceLock::new(),
             monitoring: OnceLock::new(),
@@ -162,7 +167,20 @@ impl ApiService {
 
     /// Whether the server answers at all; when it stops, open watches break and connections are refused.
     pub fn set_reachable(&self, reachable: bool) {
-        self.inner.reachable.send_replace(reachable);
+        self.inner.up.store(reachable, Ordering::SeqCst);
+        self.follow();
+    }
+
+    /// Cuts the way to the server and to the hosts under it, or gives it back: a network in between that is gone.
+    pub fn cut_off(&self, cut: bool) {
+        self.inner.cut.store(cut, Ordering::SeqCst);
+        self.follow();
+    }
+
+    fn follow(&self) {
+        self.inner.reachable.send_modify(|reachable| {
+            *reachable = self.inner.up.load(Ordering::SeqCst) && !self.inner.cut.load(Ordering::SeqCst);
+        });
     }
 
     pub(crate) fn auth(&self) -> &Auth {
@@ -176,9 +194,11 @@ impl ApiService {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let (parts, body) = request.into_parts();
-        // The cloud is another machine: it answers whatever happens to the cluster.
+        // The cloud is another machine: it answers whatever happens to the cluster; and so are its hosts.
         let openstack = self.inner.openstack.get().filter(|_| openstack::serves(parts.uri.path()));
-        if openstack.is_none() && !*self.inner.reachable.borrow() {
+        let is_host = hosts::is_host(parts.uri.path());
+        let way = if is_host { !self.inner.cut.load(Ordering::SeqCst) } else { *self.inner.reachable.borrow() };
+        if openstack.is_none() && !way {
             return Err(ConnectionLost::Refused);
         }
         let body = match Limited::new(body, MAX_BODY_BYTES).collect().await {
@@ -193,6 +213,9 @@ impl ApiService {
             return openstack.answer(&parts, &body).map(|reply| self.stamped(reply));
         }
         let mut arrival = Arrival::of(&parts);
+        if is_host {
+            return self.host(&parts, &body, arrival).map(|reply| self.stamped(reply));
+        }
         let running = self.containers().filter(|_| arrival.is_exec());
         if running.as_ref().is_some_and(|containers| !containers.is_act(&exec::words(&parts))) {
             arrival.verb = Verb::Get;
@@ -411,7 +434,7 @@ where
     }
 }
 
-fn scripted(code: u16, retry_after_seconds: Option<u32>) -> ApiError {
+pub(super) fn scripted(code: u16, retry_after_seconds: Option<u32>) -> ApiError {
     let (reason, message) = match code {
         429 => ("TooManyRequests", "the server has received too many requests and has asked us to try again later"),
         500 => ("InternalError", "Internal error occurred: etcdserver: leader changed"),

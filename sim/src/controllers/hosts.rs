@@ -284,6 +284,8 @@ impl Controller for Kubelets {
                 cx.shared.hosts.insert(node.clone(), Host::Up);
             }
         }
+        let is_off = |host: &Host| matches!(host, Host::Down(outage) if outage.is_off());
+        cx.shared.units.note_off(cx.shared.hosts.iter().filter(|(_, h)| is_off(h)).map(|(node, _)| node.clone()).collect());
         self.follow_api(cx);
         let failover = |outage: &Outage| Some(outage.since + FAILOVER).filter(|at| self.api_away && *at > cx.now);
         cx.shared.hosts.values().fold(cx.shared.units.next_due(), |next, host| match host {

@@ -11,12 +11,20 @@ use serde_json::Value;
 use crate::containers::{Containers, Output};
 use crate::store::Store;
 use crate::store::resources::NODES;
-use crate::world::json::{label, text};
+use crate::world::json::{label, name, text};
+use crate::world::nodes::address_of;
 
 pub(crate) use units::Units;
 
 /// The DaemonSet, its label and its container.
 const DAEMON: &str = "machine-config-daemon";
+
+/// The ports at which a host answers: all of them, and those of the control plane.
+const SSH: u16 = 22;
+const API: u16 = 6443;
+
+/// The label of control-plane nodes.
+const MASTER: &str = "node-role.kubernetes.io/master";
 
 /// The containers of an OpenShift cluster, as far as anybody runs commands in them.
 pub(crate) struct Hosts {
@@ -27,6 +35,12 @@ pub(crate) struct Hosts {
 impl Hosts {
     pub(crate) fn new(store: Store, units: Arc<Units>) -> Self {
         Self { store, units }
+    }
+
+    /// The node at an address, if its host has power and a kernel that runs.
+    fn speaking(&self, address: &str) -> Option<Arc<Value>> {
+        let nodes = self.store.list(&NODES);
+        nodes.into_iter().find(|node| address_of(node) == address).filter(|node| !self.units.is_off(name(node)))
     }
 
     /// Runs a command on a node's own system.
@@ -62,6 +76,16 @@ impl Containers for Hosts {
             _ => None,
         };
         ready(output).boxed()
+    }
+
+    fn on_host(&self, address: &str, command: &[String]) -> Option<Output> {
+        let words: Vec<&str> = command.iter().map(String::as_str).collect();
+        Some(self.run(name(self.speaking(address)?.as_ref()), &words))
+    }
+
+    fn answers(&self, address: &str, port: u16) -> bool {
+        let speaks = |node: &Value| port == SSH || (port == API && label(node, MASTER).is_some());
+        self.speaking(address).is_some_and(|node| speaks(&node))
     }
 
     fn is_act(&self, command: &[String]) -> bool {

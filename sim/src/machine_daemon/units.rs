@@ -12,6 +12,8 @@ use crate::containers::Output;
 #[derive(Debug, Default)]
 pub(crate) struct Units {
     armed: Mutex<BTreeMap<String, BTreeMap<String, RebootUnit>>>,
+    /// The nodes that are off or boot.
+    off: Mutex<BTreeSet<String>>,
     /// Told when something was armed.
     pub(crate) news: Notify,
 }
@@ -85,6 +87,16 @@ impl Units {
     /// When the next one elapses.
     pub(crate) fn next_due(&self) -> Option<DateTime<Utc>> {
         self.lock().values().flat_map(BTreeMap::values).map(|unit| unit.due).min()
+    }
+
+    /// Takes note of the nodes that are off or boot, all of them.
+    pub(crate) fn note_off(&self, nodes: BTreeSet<String>) {
+        *self.off.lock().unwrap_or_else(PoisonError::into_inner) = nodes;
+    }
+
+    /// Whether a node is off or boots.
+    pub(super) fn is_off(&self, node: &str) -> bool {
+        self.off.lock().unwrap_or_else(PoisonError::into_inner).contains(node)
     }
 
     /// Transient units do not outlive a boot.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use windlass_activities::network::backup::BackUpNetwork;
 use windlass_activities::network::check::{CheckMigration, MigrationReport};
 use windlass_activities::network::operator::EndMigration;
+use windlass_activities::network::reboot::{CheckLogins, RebootWay};
 use windlass_activities::verify::CheckHealth;
 use windlass_engine::{Gate, WorkflowError, WorkflowResult};
 
@@ -14,6 +15,9 @@ use crate::insist::insist;
 
 /// The vendor's own limit for the operators before anything is changed, `OVN_SDN_MIGRATION_TIMEOUT`.
 const HEALTH_SECONDS: u64 = 1200;
+
+/// A host that is gone is given up after a minute, eight at a time.
+const LOGINS_LIMIT: Duration = Duration::from_secs(30 * 60);
 
 /// The gate before a migration of somebody else is taken back.
 const LEFTOVER_GATE: &str = "take-back-migration";
@@ -31,12 +35,20 @@ impl Exchange<'_> {
             cluster_network: input.cluster_network.clone(),
         };
         let report = ctx.run(check).await?;
-        if !report.blockers.is_empty() {
-            return Err(WorkflowError::Failed(format!("the network can't be migrated now: {}", report.blockers.join("; "))));
+        let blockers = [report.blockers.clone(), self.login_troubles().await?].concat();
+        if !blockers.is_empty() {
+            return Err(WorkflowError::Failed(format!("the network can't be migrated now: {}", blockers.join("; "))));
         }
         let limit = Duration::from_secs(input.health_seconds.unwrap_or(HEALTH_SECONDS));
         ctx.run(CheckHealth { before_hop: false }).timeout(limit).await?;
         Ok(report)
+    }
+
+    /// Which hosts could not be told to reboot: once the network is switched, it is too late to let anybody in.
+    async fn login_troubles(&self) -> WorkflowResult<Vec<String>> {
+        let RebootWay::Ssh { user } = &self.input.reboot_by else { return Ok(Vec::new()) };
+        let check = CheckLogins { user: user.clone() };
+        Ok(self.ctx.run(check).timeout(LOGINS_LIMIT).await?.blockers)
     }
 
     pub(super) async fn back_up(&mut self) -> WorkflowResult<()> {

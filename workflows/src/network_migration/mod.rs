@@ -10,6 +10,7 @@ mod waits;
 
 use serde::{Deserialize, Serialize};
 use windlass_activities::network::NetworkPlugin;
+use windlass_activities::network::reboot::RebootWay;
 use windlass_activities::network::settings::{ClusterRange, Features, OvnSettings};
 use windlass_activities::windows::Calendar;
 use windlass_engine::{WorkflowContext, WorkflowResult};
@@ -38,6 +39,9 @@ pub struct NetworkMigration {
     /// How long the operators are given to be well before anything is changed, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub health_seconds: Option<u64>,
+    /// How the hosts are told to reboot.
+    #[serde(skip_serializing_if = "RebootWay::is_daemon")]
+    pub reboot_by: RebootWay,
 }
 
 /// What was done.

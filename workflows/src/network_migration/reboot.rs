@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use windlass_activities::network::reboot::{ArmReboot, AwaitReboots, Boot};
-use windlass_engine::{Timestamp, WorkflowResult};
+use windlass_engine::{RetryPolicy, Timestamp, WorkflowResult};
 
 use super::Exchange;
 use crate::insist::insist;
@@ -12,6 +12,10 @@ use crate::patience::PATIENT;
 /// The vendor speaks of 20 minutes without an API; bare metal takes 20 for one boot.
 const OUTAGE_MINUTES: u32 = 60;
 
+/// What can't be done while the API is away is done when it is back, without a person: hosts were told already. Two hours.
+const THROUGH_OUTAGE: RetryPolicy =
+    RetryPolicy { initial: Duration::from_secs(2), factor: 2.0, longest: Duration::from_secs(60), attempts: 120 };
+
 /// All nodes reboot at once.
 const REBOOTS_LIMIT: Duration = Duration::from_secs(3 * 3600);
 
@@ -19,8 +23,8 @@ impl Exchange<'_> {
     pub(super) async fn arm(&self, boots: &[Boot], at: Timestamp) -> WorkflowResult<()> {
         for boot in boots {
             let unit = format!("windlass-reboot-{}-{}", self.ctx.run_id(), boot.node);
-            let arm = ArmReboot { boot: boot.clone(), at, unit };
-            insist(self.ctx, &format!("arm-{}", boot.node), |_| self.ctx.run(arm.clone())).await?;
+            let arm = ArmReboot { boot: boot.clone(), at, unit, way: self.input.reboot_by.clone() };
+            insist(self.ctx, &format!("arm-{}", boot.node), |_| self.ctx.run(arm.clone()).retry(THROUGH_OUTAGE)).await?;
         }
         Ok(())
     }
@@ -32,6 +36,7 @@ impl Exchange<'_> {
         let wait = AwaitReboots { boots: boots.to_vec(), outage_minutes: OUTAGE_MINUTES };
         let seen = insist(ctx, "reboots", |_| ctx.run(wait.clone()).timeout(REBOOTS_LIMIT).retry(PATIENT)).await?;
         self.evidence.push(seen.evidence);
-        self.healthy("after-reboots").await
+        // The API may go once more: operators and its own servers settle.
+        self.healthy_with(THROUGH_OUTAGE, "after-reboots").await
     }
 }

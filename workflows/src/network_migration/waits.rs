@@ -6,7 +6,7 @@ use windlass_activities::network::NetworkPlugin;
 use windlass_activities::network::operator::AwaitNetworkOperator;
 use windlass_activities::pool::{AwaitPool, ListPools, PoolState};
 use windlass_activities::verify::CheckHealth;
-use windlass_engine::WorkflowResult;
+use windlass_engine::{RetryPolicy, WorkflowResult};
 
 use super::Exchange;
 use crate::insist::insist;
@@ -52,8 +52,12 @@ impl Exchange<'_> {
     }
 
     pub(super) async fn healthy(&self, name: &str) -> WorkflowResult<()> {
+        self.healthy_with(PATIENT, name).await
+    }
+
+    pub(super) async fn healthy_with(&self, retry: RetryPolicy, name: &str) -> WorkflowResult<()> {
         let check = CheckHealth { before_hop: false };
-        insist(self.ctx, &format!("health-{name}"), |_| self.ctx.run(check.clone()).timeout(HEALTH_LIMIT).retry(PATIENT))
+        insist(self.ctx, &format!("health-{name}"), |_| self.ctx.run(check.clone()).timeout(HEALTH_LIMIT).retry(retry))
             .await
             .map(drop)
     }

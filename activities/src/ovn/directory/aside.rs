@@ -56,7 +56,7 @@ impl Activity for MoveDirectoryAside {
         self.place().check(cx.world(), &self.access).await?;
         // Before a pod is made for it; and once more right before the move.
         self.is_free(&cx).await?;
-        let host = Host::new(&cx, self.place(), &self.access);
+        let host = Host::new(&cx, self.place(), &self.access)?;
         let moved = self.moved(&cx, &host).await;
         host.close(moved).await
     }

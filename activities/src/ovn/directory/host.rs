@@ -5,12 +5,13 @@ use std::net::IpAddr;
 use windlass_engine::{ActivityContext, ActivityError};
 
 use super::pod::HostPod;
-use super::ssh::Ssh;
+use super::ssh;
 use super::{HostAccess, NAME, PARENT};
 use crate::cluster::Cluster;
 use crate::exec::{Ended, Purpose};
 use crate::ids::NodeName;
 use crate::ovn::Database;
+use crate::ssh::Ssh;
 use crate::views::Node;
 
 /// A node whose disk is needed.
@@ -28,18 +29,18 @@ pub(super) enum Host<'a> {
 
 impl<'a> Host<'a> {
     /// Nothing is reached yet.
-    pub(super) fn new(cx: &'a ActivityContext<Cluster>, place: Place<'a>, access: &'a HostAccess) -> Self {
-        match access {
+    pub(super) fn new(cx: &'a ActivityContext<Cluster>, place: Place<'a>, access: &'a HostAccess) -> Result<Self, ActivityError> {
+        Ok(match access {
             HostAccess::Pod { image } => Self::Pod(HostPod::new(cx, place, image)),
-            HostAccess::Ssh { user } => Self::Ssh(Ssh::new(cx.world(), place.address, user)),
-        }
+            HostAccess::Ssh { user } => Self::Ssh(Ssh::new(cx.world(), place.address, user)?),
+        })
     }
 
     /// Reaches the node and makes sure that it is the one at the address.
     pub(super) async fn open(&self, place: Place<'_>) -> Result<(), ActivityError> {
         match self {
             Self::Pod(pod) => pod.open().await,
-            Self::Ssh(ssh) => ssh.open(place).await,
+            Self::Ssh(ssh) => ssh::check(ssh, place).await,
         }
     }
 

@@ -50,7 +50,7 @@ impl Activity for LookAtDirectory {
     async fn run(self, cx: ActivityContext<Cluster>) -> Result<DirectoryFound, ActivityError> {
         let place = Place { node: &self.node, address: self.address };
         place.check(cx.world(), &self.access).await?;
-        let host = Host::new(&cx, place, &self.access);
+        let host = Host::new(&cx, place, &self.access)?;
         let found = found(&host, place).await;
         host.close(found).await
     }

@@ -5,7 +5,7 @@ use windlass_engine::FailureKind;
 use super::*;
 use crate::command::tests::script;
 use crate::hosts::Hosts;
-use crate::testing::Server;
+use crate::testing::{Fault, Server};
 
 /// An `ssh` that notes what it is given and runs the remote command here, as the host's shell would.
 fn ssh(folder: &Path, body: &str) -> PathBuf {
@@ -62,10 +62,12 @@ async fn an_act_whose_end_was_not_heard_is_unknown() {
 /// Seen to fail with: `ssh` run whatever the cluster is.
 #[tokio::test]
 async fn no_real_host_is_reached_from_a_simulated_cluster() {
-    let cluster = Server::healthy().cluster().await;
+    let server = Server::healthy();
+    let cluster = server.cluster().await;
     assert_eq!(cluster.link.hosts, Hosts::Simulated);
+    server.fail_all(Some(Fault::Code(504)));
     let ssh = Ssh::new(&cluster, "127.0.0.1".parse().unwrap(), "root").unwrap();
     assert!(ssh.program.is_none());
     let refused = ssh.command(&["true"], Purpose::Look).await.unwrap_err();
-    assert!(!refused.message.contains("must get in"), "{refused}");
+    assert!(refused.message.contains("the server answered 504"), "{refused}");
 }

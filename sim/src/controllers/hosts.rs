@@ -24,6 +24,8 @@ const GRACE: TimeDelta = TimeDelta::seconds(40);
 const TOLERATION: TimeDelta = TimeDelta::seconds(300);
 /// How long clients find no API when the control-plane node that they talked to reboots.
 const FAILOVER: TimeDelta = TimeDelta::seconds(150);
+/// How long a host takes to end what runs on it, before its kernel starts anew.
+const SHUTDOWN: TimeDelta = TimeDelta::seconds(30);
 /// The label of control-plane nodes.
 const MASTER: &str = "node-role.kubernetes.io/master";
 /// The spread of reboot times.
@@ -232,7 +234,7 @@ impl Kubelets {
             let reboot = Reboot { node: node.to_owned(), at: now, boot_id, config, version: release.version.clone(), scripted };
             cx.shared.ledger().reboots.push(reboot);
         }
-        cx.shared.units.forget(node);
+        cx.shared.units.boot(node, outage.since + SHUTDOWN);
         let network = Network::read(cx.store);
         let config = fresh.as_deref().map_or("", |node| annotation(node, &mco("desiredConfig")));
         let prepared = cx.store.get(&MACHINECONFIGS, None, config).and_then(|config| prepared_for(&config));

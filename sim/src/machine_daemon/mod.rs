@@ -4,6 +4,7 @@ mod units;
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, ready};
 use serde_json::Value;
@@ -25,6 +26,9 @@ const API: u16 = 6443;
 
 /// The label of control-plane nodes.
 const MASTER: &str = "node-role.kubernetes.io/master";
+
+/// How long before the simulation its hosts were installed.
+const INSTALLED: TimeDelta = TimeDelta::days(30);
 
 /// The containers of an OpenShift cluster, as far as anybody runs commands in them.
 pub(crate) struct Hosts {
@@ -50,6 +54,10 @@ impl Hosts {
             node.map_or(String::new(), |node| text(&node, "/status/nodeInfo/bootID").to_owned())
         };
         match words {
+            ["cat", "/proc/stat", "/proc/sys/kernel/random/boot_id"] => {
+                let since = self.units.runs_since(node).unwrap_or_else(|| self.store.clock().epoch() - INSTALLED);
+                Output::said(format!("cpu  1 2 3 4\nbtime {}\nprocesses 5\n{}\n", since.timestamp(), boot_id()))
+            }
             ["cat", "/proc/sys/kernel/random/boot_id"] => Output::said(format!("{}\n", boot_id())),
             ["hostname"] => Output::said(format!("{node}\n")),
             ["systemd-run", arguments @ ..] => self.units.arm(node, arguments, self.store.clock().now()),

@@ -14,6 +14,8 @@ pub(crate) struct Units {
     armed: Mutex<BTreeMap<String, BTreeMap<String, RebootUnit>>>,
     /// The nodes that are off or boot.
     off: Mutex<BTreeSet<String>>,
+    /// Since when each host runs that has rebooted.
+    boots: Mutex<BTreeMap<String, DateTime<Utc>>>,
     /// Told when something was armed.
     pub(crate) news: Notify,
 }
@@ -99,9 +101,15 @@ impl Units {
         self.off.lock().unwrap_or_else(PoisonError::into_inner).contains(node)
     }
 
-    /// Transient units do not outlive a boot.
-    pub(crate) fn forget(&self, node: &str) {
+    /// A host runs since this moment; transient units do not outlive a boot.
+    pub(crate) fn boot(&self, node: &str, at: DateTime<Utc>) {
         self.lock().remove(node);
+        self.boots.lock().unwrap_or_else(PoisonError::into_inner).insert(node.to_owned(), at);
+    }
+
+    /// Since when a host runs, if it has rebooted.
+    pub(super) fn runs_since(&self, node: &str) -> Option<DateTime<Utc>> {
+        self.boots.lock().unwrap_or_else(PoisonError::into_inner).get(node).copied()
     }
 }
 

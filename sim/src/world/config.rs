@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::graph::parse;
 use super::operators::OPERATORS;
-use super::shape::Platform;
+use super::shape::{NetworkPlugin, Platform};
 use super::{Draft, Plan};
 use crate::store::resources::{APIREQUESTCOUNTS, CLUSTERSERVICEVERSIONS, CONFIGMAPS, INFRASTRUCTURES, NAMESPACES, SECRETS};
 
@@ -20,8 +20,10 @@ pub(crate) const ADMIN_ACKS: (&str, &str) = ("openshift-config", "admin-acks");
 /// The days that a signer lives.
 pub(crate) const SIGNER_LIFE_DAYS: i64 = 365;
 
-pub(super) fn namespaces() -> Vec<Draft> {
-    let platform = OPERATORS.iter().flat_map(|o| o.namespaces.iter().copied());
+pub(super) fn namespaces(network: NetworkPlugin) -> Vec<Draft> {
+    // A plugin that does not connect the pods has none.
+    let absent = |name: &str| NetworkPlugin::ALL.iter().any(|plugin| *plugin != network && plugin.daemon_set().0 == name);
+    let platform = OPERATORS.iter().flat_map(|o| o.namespaces.iter().copied()).filter(|name| !absent(name));
     let others =
         ["default", "kube-system", "openshift", "openshift-config", "openshift-config-managed", "openshift-cluster-version"];
     let mut names: Vec<&str> = platform.chain(others).collect();

@@ -110,7 +110,7 @@ pub(crate) fn populate(store: &Store, shape: &ClusterShape, graph: &UpdateGraph)
 }
 
 fn openshift(plan: &mut Plan<'_>) -> Vec<Draft> {
-    let mut drafts = config::namespaces();
+    let mut drafts = config::namespaces(plan.shape.network);
     drafts.extend(version::drafts(plan));
     drafts.extend(config::drafts(plan));
     drafts.extend(pools::drafts(plan));

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::Snapshot;
 use crate::clock::rfc3339;
+use crate::shape::NetworkPlugin;
 use crate::store::resources::{DAEMONSETS, DEPLOYMENTS, MACHINES, MACHINESETS, NODES, PDBS, PODS, REPLICASETS};
 use crate::store::{ApiError, Store};
 use crate::world::config::{namespace, namespaces};
@@ -57,7 +58,8 @@ impl Snapshot {
     }
 
     fn new_namespaces(&self) -> Vec<Draft> {
-        let platform: BTreeSet<String> = namespaces().iter().map(|draft| name(&draft.object).to_owned()).collect();
+        let platform: BTreeSet<String> =
+            namespaces(NetworkPlugin::default()).iter().map(|draft| name(&draft.object).to_owned()).collect();
         let used: BTreeSet<&str> = self.objects.iter().map(json::namespace).filter(|ns| !ns.is_empty()).collect();
         used.into_iter().filter(|ns| !platform.contains(*ns)).map(namespace).collect()
     }

@@ -14,6 +14,7 @@ fn the_help_is_a_contract() {
         "start",
         "resume",
         "adopt",
+        "adopt-procedure",
         "list",
         "status",
         "history",

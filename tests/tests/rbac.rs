@@ -111,6 +111,8 @@ async fn the_permissions_of_the_networks_migrations_are_enough() {
         let writes = [&networks[..], &["create pods/exec", "delete namespaces"]].concat();
         check_on(shape, workflow, json!({}), &["prepare-nodes", "switch-network"], &writes).await;
     }
+    // One that is done already, and is looked at as one that was begun by hand.
+    check_on(ClusterShape::default(), "sdn-to-ovn", json!({"adopt": true}), &["adopt"], &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

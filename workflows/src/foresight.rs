@@ -8,6 +8,7 @@ use windlass_activities::admin_ack::{Gate, Gates};
 use windlass_activities::canary::{ReadWave, WaveState, Waves};
 use windlass_activities::estimate::{Estimates, Spread};
 use windlass_activities::network::check::MigrationReport;
+use windlass_activities::network::infer::Inferred;
 use windlass_activities::network::reboot::Logins;
 use windlass_activities::ovn::check::CentralReport;
 use windlass_activities::pool::{AwaitPool, PoolState};
@@ -26,6 +27,8 @@ pub struct Draft {
     pub central: Option<CentralReport>,
     /// What the look at the network found.
     pub migration: Option<MigrationReport>,
+    /// How far a migration had come that is taken over.
+    pub adoption: Option<Inferred>,
     /// How long its steps take, by the place of their deed.
     pub spreads: Vec<Spread>,
 }
@@ -63,6 +66,7 @@ const LOOKS: &[&str] = &[
     "check-ovn-central",
     "choose-waves",
     "find-window",
+    "infer-network-step",
     "list-database-clients",
     "list-health-checks",
     "list-pools",
@@ -100,6 +104,7 @@ pub async fn draft(
         preflight: None,
         central: None,
         migration: None,
+        adoption: None,
         spreads: Vec::new(),
     };
     let foresight = foresee(&registry, workflow, input, clock.now(), &mut teller).await?;
@@ -109,7 +114,8 @@ pub async fn draft(
         Deed::Gate { .. } | Deed::Sleep | Deed::Hold { .. } | Deed::GiveBack { .. } => Spread { p50_seconds: 0, p90_seconds: 0 },
     };
     let spreads = foresight.deeds.iter().map(|deed| &deed.what).map(of_deed).collect();
-    Ok(Draft { foresight, preflight: teller.preflight, central: teller.central, migration: teller.migration, spreads })
+    let Teller { preflight, central, migration, adoption, .. } = teller;
+    Ok(Draft { foresight, preflight, central, migration, adoption, spreads })
 }
 
 struct Teller<'a> {
@@ -123,6 +129,7 @@ struct Teller<'a> {
     preflight: Option<PreflightReport>,
     central: Option<CentralReport>,
     migration: Option<MigrationReport>,
+    adoption: Option<Inferred>,
     spreads: Vec<Spread>,
 }
 
@@ -210,8 +217,14 @@ impl Teller<'_> {
             }
             "check-logins" => {
                 let logins: Logins = read(&output)?;
-                self.migration.iter_mut().for_each(|found| found.blockers.extend(logins.blockers.iter().cloned()));
+                // Without a report the run itself says why it would end.
+                let Some(report) = &mut self.migration else { return Ok(output) };
+                report.blockers.extend(logins.blockers.iter().cloned());
                 written(&Logins { blockers: Vec::new(), ..logins })
+            }
+            "infer-network-step" => {
+                self.adoption = Some(read(&output)?);
+                Ok(output)
             }
             "choose-waves" => {
                 self.waves = Some(read(&output)?);

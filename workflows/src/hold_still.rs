@@ -19,6 +19,8 @@ pub(crate) struct Held {
     pools: BTreeSet<PoolName>,
     health_checks: BTreeSet<HealthCheckName>,
     waves: BTreeMap<PoolName, Wave>,
+    /// What stays out on purpose, in words.
+    kept: Vec<String>,
 }
 
 impl Held {
@@ -97,6 +99,14 @@ impl Held {
         Ok(())
     }
 
+    /// Leaves the health checks that this run paused as they are, on record as held, for a reason that the run's end tells.
+    pub(crate) fn keep_health_checks(&mut self, why: &str) {
+        let names: Vec<&str> = self.health_checks.iter().map(HealthCheckName::as_str).collect();
+        let names = if names.is_empty() { String::new() } else { format!(" ({})", names.join(", ")) };
+        self.kept.push(format!("{why}{names}"));
+        self.health_checks.clear();
+    }
+
     /// Gives back what can be given back without rebooting anything; the rest is named, and stays on record as held.
     pub(crate) async fn give_back(&mut self, ctx: &WorkflowContext) -> WorkflowResult<Vec<String>> {
         if !self.pools.is_empty() || !self.health_checks.is_empty() || !self.waves.is_empty() {
@@ -116,7 +126,8 @@ impl Held {
 
     /// Ends a run, however it went: gives back what can be, and adds what is owed to the error.
     pub(crate) async fn end<T>(mut self, ctx: &WorkflowContext, outcome: WorkflowResult<T>) -> WorkflowResult<T> {
-        let owed = self.give_back(ctx).await?;
+        let mut owed = self.give_back(ctx).await?;
+        owed.append(&mut self.kept);
         match outcome {
             Err(error) if !owed.is_empty() => Err(WorkflowError::Failed(format!("{error}; still owed: {}", owed.join("; ")))),
             outcome => outcome,

@@ -3,6 +3,7 @@
 use windlass_activities::deadline::Deadline;
 use windlass_activities::estimate::Estimates;
 use windlass_activities::inventory::Inventory;
+use windlass_activities::network::infer::Inferred;
 use windlass_activities::network::reboot::AwaitReboots;
 use windlass_activities::network::switch::SwitchPlugin;
 use windlass_activities::ovn::check::CentralReport;
@@ -52,12 +53,14 @@ pub fn plan(found: &Findings<'_>) -> Plan {
         blockers.extend(migration.blockers.iter().cloned());
         warnings.extend(migration.warnings.iter().cloned());
     }
+    blockers.extend(found.draft.adoption.iter().flat_map(|adoption| adoption.refusals.iter().cloned()));
     warnings.extend(found.notes.iter().cloned());
     warnings.extend(learned(found, "resolve-path", |path: UpdatePath| path.notes));
     warnings.extend(learned(found, "resolve-target", |target: Target| target.notes));
     warnings.extend(pressing(found));
-    // Without the members that a look did not find there is no way on, which its blockers have said.
-    let is_said = found.draft.central.as_ref().is_some_and(|central| !central.blockers.is_empty());
+    // Without the members, or the step, that a look did not find there is no way on, which its blockers have said.
+    let is_said = found.draft.central.as_ref().is_some_and(|central| !central.blockers.is_empty())
+        || found.draft.adoption.as_ref().is_some_and(|adoption| !adoption.refusals.is_empty());
     if let Err(error) = found.draft.foresight.end.as_ref()
         && !is_said
     {
@@ -145,6 +148,7 @@ fn facts(found: &Findings<'_>) -> Vec<String> {
         lines
     }));
     facts.extend(found.draft.central.iter().flat_map(of_central));
+    facts.extend(found.draft.adoption.iter().flat_map(of_adoption));
     match &found.draft.migration {
         Some(migration) => {
             facts.extend(migration.pools.iter().map(of_pool));
@@ -155,6 +159,12 @@ fn facts(found: &Findings<'_>) -> Vec<String> {
     facts.extend(found.inventory.objection.iter().map(|objection| format!("not upgradeable: {objection}")));
     facts.extend(found.inventory.conditional.iter().map(|update| format!("offered with risks: {update}")));
     facts
+}
+
+/// How far a migration has come that is taken over, with all that this rests on.
+fn of_adoption(adoption: &Inferred) -> Vec<String> {
+    let seen = adoption.evidence.iter().map(|line| format!("seen: {line}"));
+    seen.chain(adoption.done.iter().map(|line| format!("done, and not done again: {line}"))).collect()
 }
 
 fn of_pool(pool: &PoolState) -> String {

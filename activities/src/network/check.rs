@@ -35,6 +35,9 @@ pub struct CheckMigration {
     /// Other addresses for the pods, if they are to change.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cluster_network: Vec<ClusterRange>,
+    /// Whether the migration is asked for already, and its pools may be rolling.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adopt: bool,
 }
 
 /// What was found.
@@ -94,12 +97,14 @@ struct Seen {
 impl CheckMigration {
     fn judge(&self, seen: &Seen) -> MigrationReport {
         let mut blockers = self.plugin_troubles(seen);
-        blockers.extend(pool_troubles(seen));
-        blockers.extend(node_troubles(seen));
+        blockers.extend(pool_troubles(seen, self.adopt));
+        if !self.adopt {
+            blockers.extend(node_troubles(seen));
+        }
         if self.to == NetworkPlugin::OvnKubernetes {
             blockers.extend(self.mtu_troubles(seen));
             match self.taken(seen) {
-                Ok(taken) => blockers.extend(self.settings.troubles(&taken)),
+                Ok(taken) => blockers.extend(self.settings(seen).troubles(&taken)),
                 Err(unreadable) => blockers.push(unreadable),
             }
         }
@@ -108,10 +113,23 @@ impl CheckMigration {
         let leftover = Some(seen.operator.spec.migration.network_type.clone()).filter(|to| !to.is_empty());
         MigrationReport {
             blockers,
-            warnings: warnings(seen),
+            warnings: warnings(seen, self.adopt),
             pools,
             old_namespace: seen.namespace.as_ref().map(|namespace| namespace.uid_text().to_owned()),
             leftover,
+        }
+    }
+
+    /// The settings of the new plugin: of a migration that is taken over those that it was given.
+    fn settings(&self, seen: &Seen) -> OvnSettings {
+        let Some(given) = seen.operator.spec.default_network.ovn.as_ref().filter(|_| self.adopt) else {
+            return self.settings.clone();
+        };
+        OvnSettings {
+            mtu: given.mtu,
+            geneve_port: given.geneve_port,
+            v4_internal_subnet: given.v4_internal_subnet.as_ref().and_then(|subnet| subnet.parse().ok()),
+            v6_internal_subnet: given.v6_internal_subnet.as_ref().and_then(|subnet| subnet.parse().ok()),
         }
     }
 
@@ -145,7 +163,7 @@ impl CheckMigration {
     }
 
     fn mtu_troubles(&self, seen: &Seen) -> Vec<String> {
-        let (Some(wished), now) = (self.settings.mtu, seen.network.status.mtu) else { return Vec::new() };
+        let (Some(wished), now) = (self.settings(seen).mtu, seen.network.status.mtu) else { return Vec::new() };
         // OpenShift SDN leaves 50 bytes less than the hosts have; OVN-Kubernetes needs 100.
         let hosts = match self.from {
             NetworkPlugin::OpenShiftSdn => now + 50,
@@ -177,7 +195,8 @@ impl CheckMigration {
     }
 }
 
-fn warnings(seen: &Seen) -> Vec<String> {
+/// What a person should know; of a migration that is taken over, not that it is asked for.
+fn warnings(seen: &Seen, adopt: bool) -> Vec<String> {
     let mut found = Vec::new();
     if seen.nodes.len() > MANY_NODES {
         found.push(format!(
@@ -196,7 +215,7 @@ fn warnings(seen: &Seen) -> Vec<String> {
         ));
     }
     let migration = &seen.operator.spec.migration.network_type;
-    if !migration.is_empty() {
+    if !migration.is_empty() && !adopt {
         found.push(format!(
             "a migration to {migration} is asked for already; it is taken back first, and nodes that were prepared reboot"
         ));
@@ -204,7 +223,8 @@ fn warnings(seen: &Seen) -> Vec<String> {
     found
 }
 
-fn pool_troubles(seen: &Seen) -> Vec<String> {
+/// What is wrong with pools; those of a migration that is taken over may be rolling.
+fn pool_troubles(seen: &Seen, adopt: bool) -> Vec<String> {
     let with_nodes = seen.pools.iter().filter(|pool| pool.status.machine_count > 0);
     let trouble = |pool: &MachineConfigPool| {
         let name = pool.name();
@@ -216,7 +236,7 @@ fn pool_troubles(seen: &Seen) -> Vec<String> {
         if pool.says("Degraded") == Status::True {
             return Some(format!("pool {name} is degraded"));
         }
-        (pool.says("Updated") != Status::True).then(|| format!("pool {name} is being updated"))
+        (pool.says("Updated") != Status::True && !adopt).then(|| format!("pool {name} is being updated"))
     };
     with_nodes.filter_map(trouble).collect()
 }

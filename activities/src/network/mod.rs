@@ -1,10 +1,11 @@
 //! The network plugin that connects a cluster's pods, and its exchange for another one: what stands in the way, the nodes prepared, the
 //! plugin switched, every node told to reboot once, and what is left over removed.
 //!
-//! In the order of a migration: [`check`], [`backup`], [`operator`], [`prepared`], [`switch`], [`reboot`], [`remove`].
+//! In the order of a migration: [`check`], [`backup`], [`operator`], [`prepared`], [`switch`], [`reboot`], [`remove`]. Of one that somebody else began: [`infer`].
 
 pub mod backup;
 pub mod check;
+pub mod infer;
 pub mod operator;
 mod permissions;
 mod plugin;
@@ -32,6 +33,7 @@ pub(crate) fn register(registry: Registry, cluster: &Arc<Cluster>) -> Registry {
     registry
         .activity::<backup::BackUpNetwork>(cluster)
         .activity::<check::CheckMigration>(cluster)
+        .activity::<infer::InferStep>(cluster)
         .activity::<operator::AwaitNetworkOperator>(cluster)
         .activity::<operator::PrepareMigration>(cluster)
         .activity::<operator::EndMigration>(cluster)

@@ -2,6 +2,7 @@ use windlass_engine::Activity as _;
 
 use super::backup::BackUpNetwork;
 use super::check::CheckMigration;
+use super::infer::InferStep;
 use super::operator::{AwaitNetworkOperator, EndMigration, PrepareMigration};
 use super::prepared::CheckPrepared;
 use super::reboot::{ArmReboot, AwaitReboots, CheckLogins, ReadBoots};
@@ -23,6 +24,16 @@ const CHECK: [Permission; 7] = [
     on("list", "nmstate.io", "nodenetworkconfigurationpolicies"),
     on("get", "", "namespaces"),
 ];
+const INFER: [Permission; 8] = [
+    READ_CONFIG,
+    READ_OPERATOR,
+    on("list", CONFIG, "clusteroperators"),
+    on("list", MACHINE_CONFIG, "machineconfigpools"),
+    on("get", MACHINE_CONFIG, "machineconfigs"),
+    on("list", "", "nodes"),
+    on("get", "", "namespaces"),
+    on("get", "apps", "daemonsets"),
+];
 /// A command in a container is asked for with GET where it goes over a WebSocket, and with POST elsewhere.
 const ARM: [Permission; 5] = [
     on("get", "", "nodes"),
@@ -34,9 +45,10 @@ const ARM: [Permission; 5] = [
 
 /// The permissions that an activity of this family needs.
 pub(crate) fn needed_by(activity: &str) -> Option<Vec<Permission>> {
-    let table: [(_, &[&[Permission]]); 15] = [
+    let table: [(_, &[&[Permission]]); 16] = [
         (BackUpNetwork::NAME, &[&[READ_CONFIG, READ_OPERATOR]]),
         (CheckMigration::NAME, &[&CHECK]),
+        (InferStep::NAME, &[&INFER, &ARM]),
         (PrepareMigration::NAME, &[&[READ_OPERATOR, PATCH_OPERATOR]]),
         (EndMigration::NAME, &[&[READ_CONFIG, READ_OPERATOR, PATCH_OPERATOR]]),
         (AwaitNetworkOperator::NAME, &[&[READ_CONFIG, on("get", CONFIG, "clusteroperators")]]),

@@ -46,6 +46,14 @@ impl NetworkPlugin {
         }
     }
 
+    /// The DaemonSet of its namespace that connects the pods of every node.
+    pub fn daemons(self) -> &'static str {
+        match self {
+            Self::OvnKubernetes => "ovnkube-node",
+            Self::OpenShiftSdn => "sdn",
+        }
+    }
+
     /// Under which field of `spec.defaultNetwork` its settings stand.
     pub fn settings_field(self) -> &'static str {
         match self {

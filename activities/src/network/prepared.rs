@@ -46,14 +46,7 @@ impl Activity for CheckPrepared {
 
     async fn run(self, cx: ActivityContext<Cluster>) -> Result<NodesPrepared, ActivityError> {
         let nodes: Vec<Node> = cx.world().list(&Query::default()).await?;
-        let mut configs: BTreeMap<&str, Option<MachineConfig>> = BTreeMap::new();
-        for node in &nodes {
-            let config = node.current_config();
-            if !config.is_empty() && !configs.contains_key(config) {
-                // They are large: each is read once, by its name.
-                configs.insert(config, cx.world().get(None, config).await?);
-            }
-        }
+        let configs = self.configs(cx.world(), &nodes, &Configs::new()).await?;
         let troubles: Vec<String> = nodes.iter().filter_map(|node| trouble(node, self.to, &configs)).collect();
         if troubles.is_empty() {
             let evidence = format!(
@@ -75,7 +68,25 @@ impl Activity for CheckPrepared {
     }
 }
 
-fn trouble(node: &Node, to: NetworkPlugin, configs: &BTreeMap<&str, Option<MachineConfig>>) -> Option<String> {
+/// Configurations by name; none for one that is gone.
+pub(super) type Configs = BTreeMap<String, Option<MachineConfig>>;
+
+impl CheckPrepared {
+    /// The configurations that nodes run, those that are known already among them.
+    pub(super) async fn configs(&self, cluster: &Cluster, nodes: &[Node], known: &Configs) -> Result<Configs, ActivityError> {
+        let mut configs = known.clone();
+        for config in nodes.iter().map(Node::current_config).filter(|config| !config.is_empty()) {
+            if !configs.contains_key(config) {
+                // They are large: each is read once, by its name.
+                configs.insert(config.to_owned(), cluster.get(None, config).await?);
+            }
+        }
+        Ok(configs)
+    }
+}
+
+/// Why a node is not prepared for a plugin; none if it is.
+pub(super) fn trouble(node: &Node, to: NetworkPlugin, configs: &Configs) -> Option<String> {
     let (name, current, desired, state) = (node.name(), node.current_config(), node.desired_config(), node.config_state());
     if current.is_empty() {
         return Some(format!("{name} has no machine configuration"));
@@ -90,7 +101,8 @@ fn trouble(node: &Node, to: NetworkPlugin, configs: &BTreeMap<&str, Option<Machi
     }
 }
 
-fn prepares(config: &MachineConfig, to: NetworkPlugin) -> bool {
+/// Whether a configuration prepares its nodes for a plugin.
+pub(super) fn prepares(config: &MachineConfig, to: NetworkPlugin) -> bool {
     let wanted = to.exec_start();
     let unit = config.spec.config.systemd.units.iter().find(|unit| unit.name == UNIT);
     unit.is_some_and(|unit| unit.contents.lines().any(|line| line.trim() == wanted))
@@ -110,10 +122,10 @@ mod tests {
         };
         let ready = config("[Service]\nExecStart=/usr/local/bin/configure-ovs.sh OVNKubernetes\n");
         let configs = BTreeMap::from([
-            ("new", ready),
-            ("old", config("ExecStart=/usr/local/bin/configure-ovs.sh OpenShiftSDN")),
-            ("odd", config("ExecStart=/usr/local/bin/configure-ovs.sh OVNKubernetesToo")),
-            ("gone", None),
+            ("new".to_owned(), ready),
+            ("old".to_owned(), config("ExecStart=/usr/local/bin/configure-ovs.sh OpenShiftSDN")),
+            ("odd".to_owned(), config("ExecStart=/usr/local/bin/configure-ovs.sh OVNKubernetesToo")),
+            ("gone".to_owned(), None),
         ]);
         let check = |current: &str, desired: &str, state: &str, expect: Option<&str>| {
             let key = |name: &str| format!("machineconfiguration.openshift.io/{name}");

@@ -27,6 +27,8 @@ use crate::words;
 ///
 /// A mirror that was required has every intent, so the runs go on at once. Any other may lack the last steps, and these may have
 /// changed the cluster: its runs are taken over paused, for a person to look first.
+///
+/// For what was begun by hand, without a run, there is `windlass adopt-procedure`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The mirror: the directory that --mirror named, or `cluster`

@@ -1,6 +1,7 @@
 //! The commands, one per file. Each has its arguments, whose comments are the help, and one function that carries it out.
 
 mod adopt;
+mod adopt_procedure;
 mod approve;
 mod cancel;
 mod check;
@@ -51,6 +52,8 @@ pub(crate) enum Command {
     Resume(resume::Args),
     /// Take over the runs of a lost machine from its mirror, and drive them on
     Adopt(adopt::Args),
+    /// Go on with a migration that somebody began by hand, without a run
+    AdoptProcedure(adopt_procedure::Args),
     /// List the runs
     List(list::Args),
     /// Show where a run stands and what it waits for
@@ -111,6 +114,7 @@ impl Command {
             Self::Start(args) => start::run(app, &args).await,
             Self::Resume(args) => resume::run(app, &args).await,
             Self::Adopt(args) => adopt::run(app, &args).await,
+            Self::AdoptProcedure(args) => Box::pin(adopt_procedure::run(app, &args)).await,
             Self::List(args) => list::run(app, &args).await,
             Self::Status(args) => status::run(app, &args).await,
             Self::History(args) => history::run(app, &args).await,

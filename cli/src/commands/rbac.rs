@@ -13,6 +13,7 @@ use windlass_activities::inventory::ReadInventory;
 use windlass_activities::machine_health::{ListHealthChecks, PauseHealthCheck, ResumeHealthCheck};
 use windlass_activities::network::backup::BackUpNetwork;
 use windlass_activities::network::check::CheckMigration;
+use windlass_activities::network::infer::InferStep;
 use windlass_activities::network::operator::{AwaitNetworkOperator, EndMigration, PrepareMigration};
 use windlass_activities::network::prepared::CheckPrepared;
 use windlass_activities::network::reboot::{ArmReboot, AwaitReboots, ReadBoots};
@@ -109,8 +110,9 @@ const OVN_CENTRAL: [ActivityName; 15] = [
 ];
 
 /// What the migrations of the network run.
-const NETWORK: [ActivityName; 21] = [
+const NETWORK: [ActivityName; 22] = [
     CheckMigration::NAME,
+    InferStep::NAME,
     CheckHealth::NAME,
     BackUpNetwork::NAME,
     PrepareMigration::NAME,

@@ -20,7 +20,7 @@ use crate::failure::{Exit, Failure, Kind, Outcome};
 use crate::mirror::{self, MirrorArgs};
 use crate::ownership;
 use crate::plan_file::{self, SigningKey};
-use crate::procedure::{self, Input, PLAN_SIGNAL, Prepared, Procedure};
+use crate::procedure::{self, Begun, Input, PLAN_SIGNAL, Prepared, Procedure};
 use crate::render;
 use crate::tell;
 
@@ -36,6 +36,13 @@ pub(crate) struct Args {
     /// Take a plan that this key signed, besides your own; may be repeated
     #[arg(long, value_name = "KEY", requires = "plan")]
     signer: Vec<String>,
+    #[command(flatten)]
+    consent: Consent,
+}
+
+/// What a person agrees to before the start, and where the records go.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct Consent {
     /// Approve the plan with this digest and no other
     #[arg(long, value_name = "DIGEST", global = true)]
     digest: Option<String>,
@@ -52,6 +59,13 @@ pub(crate) struct Args {
     mirror: MirrorArgs,
 }
 
+impl Args {
+    /// As if this workflow had been named that goes on with what was begun by hand.
+    pub(crate) fn adopting(workflow: &Begun, consent: &Consent) -> Self {
+        Self { workflow: Some(workflow.procedure()), plan: None, signer: Vec::new(), consent: consent.clone() }
+    }
+}
+
 pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
     let dir = app.journal()?;
     refuse_newer(&dir)?;
@@ -63,13 +77,13 @@ pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
     let shown = render::plan::text(&prepared.plan);
     app.ui.talk(&shown);
     prepared.refuse_blocked()?;
-    let approvals = prepared.approvals(args.yes, &args.approve)?;
+    let approvals = prepared.approvals(args.consent.yes, &args.consent.approve)?;
     refuse_other_digest(args, &prepared.plan)?;
     if !drift.is_empty() {
         app.ui.talk(&format!("since the plan was made:\n  {}", drift.join("\n  ")));
     }
-    let must_ask = !args.yes || !drift.is_empty();
-    if must_ask && args.digest.is_none() {
+    let must_ask = !args.consent.yes || !drift.is_empty();
+    if must_ask && args.consent.digest.is_none() {
         if !app.ui.asks && !drift.is_empty() {
             return Err(drifted(args, &drift, &prepared.plan));
         }
@@ -79,7 +93,7 @@ pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
         }
     }
     let run = RunId::generate(clock.now());
-    let told = told_plan(&prepared.plan, &shown, args.reason.clone())?;
+    let told = told_plan(&prepared.plan, &shown, args.consent.reason.clone())?;
     let requests = requests(run, args, &cluster, &prepared, (approvals, told));
     if Remote::connect(&dir).await.is_ok() {
         refuse_mirror(args)?;
@@ -93,7 +107,7 @@ pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
     // Before there is a run: a refusal leaves nothing behind.
     let ownership = ownership::hold(app, &cluster, &journal, &Taking::Free, &[]).await?;
     let held = (&cluster, ownership, &clock);
-    let (ownership, mirror) = mirror::attach_held(app, &dir, &mut journal, &args.mirror, held).await?;
+    let (ownership, mirror) = mirror::attach_held(app, &dir, &mut journal, &args.consent.mirror, held).await?;
     let journal = create(journal, requests, &clock)?;
     app.ui.talk(&format!("run {run}"));
     let registry = windlass_workflows::register(Registry::new(), &cluster);
@@ -132,7 +146,7 @@ fn requests(
         approvals,
         plan: Some(prepared.plan.digest.clone()),
     };
-    vec![tell::request(run, args.reason.clone(), start), tell::request(run, None, told)]
+    vec![tell::request(run, args.consent.reason.clone(), start), tell::request(run, None, told)]
 }
 
 /// A plan that a run is told, with the approval of whoever agreed to it.
@@ -192,7 +206,7 @@ async fn agree(args: &Args, dir: &Path, cluster: &Arc<Cluster>, clock: &Arc<dyn 
 
 /// An approval is for one digest.
 fn refuse_other_digest(args: &Args, plan: &Plan) -> Result<(), Failure> {
-    match &args.digest {
+    match &args.consent.digest {
         Some(digest) if *digest != plan.digest => {
             let message = format!("you approve plan {digest}, but the plan for this cluster is now {}", plan.digest);
             Err(Failure::usage(message, format!("read it above; if it is what you want: --digest {}", plan.digest)))
@@ -211,7 +225,7 @@ fn drifted(args: &Args, drift: &[String], plan: &Plan) -> Failure {
 
 /// A mirror is the worker's; a run that is handed over gets the one that there is.
 fn refuse_mirror(args: &Args) -> Result<(), Failure> {
-    if args.mirror.any() {
+    if args.consent.mirror.any() {
         let message = "another worker holds the journal, and a mirror is named when a worker starts";
         return Err(Failure::new(
             Kind::Busy,

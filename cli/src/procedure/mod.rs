@@ -23,7 +23,7 @@ use crate::failure::Failure;
 
 use central::{CentralArgs, CentralReplaceArgs};
 pub(crate) use input::Input;
-use network::{ToOvnArgs, ToSdnArgs};
+use network::{BegunArgs, ToOvnArgs, ToSdnArgs};
 pub(crate) use prepare::{COPIES, Prepared, catalogue, connect, prepare};
 use terms::TermsArgs;
 
@@ -44,6 +44,25 @@ pub(crate) enum Procedure {
     SdnToOvn(ToOvnArgs),
     /// Back from OVN-Kubernetes to OpenShift SDN
     OvnToSdn(ToSdnArgs),
+}
+
+/// The workflows that go on with what somebody began by hand.
+#[derive(Subcommand, Clone, Debug)]
+pub(crate) enum Begun {
+    /// A migration from OpenShift SDN to OVN-Kubernetes
+    SdnToOvn(BegunArgs),
+    /// A migration back from OVN-Kubernetes to OpenShift SDN
+    OvnToSdn(BegunArgs),
+}
+
+impl Begun {
+    /// The workflow that goes on with it.
+    pub(crate) fn procedure(&self) -> Procedure {
+        match self {
+            Self::SdnToOvn(args) => Procedure::SdnToOvn(args.to_ovn()),
+            Self::OvnToSdn(args) => Procedure::OvnToSdn(args.to_sdn()),
+        }
+    }
 }
 
 /// What an EUS-to-EUS update is told.

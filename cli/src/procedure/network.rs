@@ -57,6 +57,37 @@ struct CommonArgs {
     reboot_by: String,
     #[command(flatten)]
     calendar: CalendarArgs,
+    /// Whether somebody began it by hand.
+    #[arg(skip)]
+    adopt: bool,
+}
+
+/// What is told of a migration that somebody began by hand: the settings of the new plugin were told to the cluster then.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct BegunArgs {
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+impl BegunArgs {
+    pub(super) fn to_ovn(&self) -> ToOvnArgs {
+        ToOvnArgs {
+            mtu: None,
+            geneve_port: None,
+            v4_internal_subnet: None,
+            v6_internal_subnet: None,
+            leave_behind: Vec::new(),
+            common: self.adopting(),
+        }
+    }
+
+    pub(super) fn to_sdn(&self) -> ToSdnArgs {
+        ToSdnArgs { common: self.adopting() }
+    }
+
+    fn adopting(&self) -> CommonArgs {
+        CommonArgs { adopt: true, ..self.common.clone() }
+    }
 }
 
 impl ToOvnArgs {
@@ -95,7 +126,7 @@ impl CommonArgs {
         let cluster_network = self.cluster_network.iter().map(|text| range(text)).collect::<Result<_, _>>()?;
         let windows = self.calendar.calendar()?;
         let (health_seconds, reboot_by) = (self.health_seconds()?, self.reboot_by()?);
-        Ok(NetworkMigration { features, settings, cluster_network, windows, health_seconds, reboot_by })
+        Ok(NetworkMigration { features, settings, cluster_network, windows, health_seconds, reboot_by, adopt: self.adopt })
     }
 
     fn reboot_by(&self) -> Result<RebootWay, Failure> {

@@ -25,6 +25,13 @@ const LEFTOVER_GATE: &str = "take-back-migration";
 impl Exchange<'_> {
     /// Looks at everything that would stop the migration half way, and waits until the cluster is well.
     pub(super) async fn look(&self) -> WorkflowResult<MigrationReport> {
+        let report = self.check().await?;
+        let limit = Duration::from_secs(self.input.health_seconds.unwrap_or(HEALTH_SECONDS));
+        self.ctx.run(CheckHealth { before_hop: false }).timeout(limit).await?;
+        Ok(report)
+    }
+
+    pub(super) async fn check(&self) -> WorkflowResult<MigrationReport> {
         let (ctx, input) = (self.ctx, self.input);
         ctx.status("looking at the cluster before anything is changed");
         let check = CheckMigration {
@@ -33,15 +40,16 @@ impl Exchange<'_> {
             features: input.features,
             settings: input.settings.clone(),
             cluster_network: input.cluster_network.clone(),
+            adopt: input.adopt,
         };
         let report = ctx.run(check).await?;
-        let blockers = [report.blockers.clone(), self.login_troubles().await?].concat();
-        if !blockers.is_empty() {
-            return Err(WorkflowError::Failed(format!("the network can't be migrated now: {}", blockers.join("; "))));
-        }
-        let limit = Duration::from_secs(input.health_seconds.unwrap_or(HEALTH_SECONDS));
-        ctx.run(CheckHealth { before_hop: false }).timeout(limit).await?;
+        refuse(&[report.blockers.clone(), self.login_troubles().await?].concat())?;
         Ok(report)
+    }
+
+    /// Whether the hosts can be told that are still to reboot.
+    pub(super) async fn check_logins(&self) -> WorkflowResult<()> {
+        refuse(&self.login_troubles().await?)
     }
 
     /// Which hosts could not be told to reboot: once the network is switched, it is too late to let anybody in.
@@ -75,4 +83,11 @@ impl Exchange<'_> {
         self.applied(self.from, None, "taken-back").await?;
         self.pools_rolled_out(&pools, "taken-back").await
     }
+}
+
+fn refuse(blockers: &[String]) -> WorkflowResult<()> {
+    if blockers.is_empty() {
+        return Ok(());
+    }
+    Err(WorkflowError::Failed(format!("the network can't be migrated now: {}", blockers.join("; "))))
 }

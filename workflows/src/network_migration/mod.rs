@@ -1,6 +1,7 @@
 //! `sdn-to-ovn` and `ovn-to-sdn`: the network plugin of a cluster is exchanged, through the time in which its nodes can't reach one
 //! another and the API is away. Source: the vendor's offline migration; what is done otherwise, and why, is in docs/sdn-to-ovn.md.
 
+mod adopt;
 mod clean_up;
 mod look;
 mod prepare;
@@ -10,7 +11,7 @@ mod waits;
 
 use serde::{Deserialize, Serialize};
 use windlass_activities::network::NetworkPlugin;
-use windlass_activities::network::reboot::RebootWay;
+use windlass_activities::network::reboot::{Boot, RebootWay};
 use windlass_activities::network::settings::{ClusterRange, Features, OvnSettings};
 use windlass_activities::windows::Calendar;
 use windlass_engine::{WorkflowContext, WorkflowResult};
@@ -42,6 +43,9 @@ pub struct NetworkMigration {
     /// How the hosts are told to reboot.
     #[serde(skip_serializing_if = "RebootWay::is_daemon")]
     pub reboot_by: RebootWay,
+    /// Whether somebody began it by hand, and it is to be gone on with.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub adopt: bool,
 }
 
 /// What was done.
@@ -65,7 +69,7 @@ pub async fn ovn_to_sdn(ctx: WorkflowContext, input: NetworkMigration) -> Workfl
     migrate(ctx, input, NetworkPlugin::OvnKubernetes, NetworkPlugin::OpenShiftSdn).await
 }
 
-/// Completed, failed or cancelled: health checks that were paused go on.
+/// Completed, failed or cancelled: health checks that were paused go on, unless nodes are still to reboot.
 async fn migrate(
     ctx: WorkflowContext,
     input: NetworkMigration,
@@ -73,8 +77,11 @@ async fn migrate(
     to: NetworkPlugin,
 ) -> WorkflowResult<NetworkMigrated> {
     let mut held = Held::default();
-    let mut exchange = Exchange { ctx: &ctx, input: &input, from, to, evidence: Vec::new() };
-    let done = exchange.carry_out(&mut held).await;
+    let mut exchange = Exchange { ctx: &ctx, input: &input, from, to, evidence: Vec::new(), outage: Outage::None };
+    let done = if input.adopt { exchange.take_over(&mut held).await } else { exchange.carry_out(&mut held).await };
+    if done.is_err() {
+        exchange.end_outage(&mut held).await;
+    }
     let evidence = exchange.evidence;
     held.end(&ctx, done.map(|()| NetworkMigrated { from, to, evidence })).await
 }
@@ -86,7 +93,19 @@ struct Exchange<'a> {
     from: NetworkPlugin,
     to: NetworkPlugin,
     evidence: Vec<String>,
+    outage: Outage,
 }
+
+/// Whether nodes are to boot without a network, or without having been drained.
+enum Outage {
+    /// The plugin is not switched, or every node is back.
+    None,
+    /// The plugin is switched, and not every node was told to reboot.
+    Switched,
+    /// These will reboot by themselves, whatever becomes of the run.
+    Told(Vec<Boot>),
+}
+
 impl Exchange<'_> {
     async fn carry_out(&mut self, held: &mut Held) -> WorkflowResult<()> {
         let report = self.look().await?;

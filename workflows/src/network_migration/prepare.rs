@@ -20,14 +20,9 @@ impl Exchange<'_> {
         let question =
             format!("Prepare {nodes} nodes for {}? Each drains and reboots once, pool by pool; workloads go on.", self.to);
         ctx.gate(Gate::new(PREPARE_GATE, question)).await?;
-        let text = format!(
-            "a migration of the network to {} is under way; `windlass resume` goes on; taking spec.migration out of \
-             networks.operator.openshift.io/cluster before the switch reboots every node once more",
-            self.to
-        );
         // A health check would replace nodes that are long in booting.
         held.hold_health_checks(ctx).await?;
-        ctx.hold(OWED, text, &self.from)?;
+        self.owe()?;
         ctx.status(format!("preparing all nodes for {}", self.to));
         // Right before the change, because a person may have taken days to agree: a green that is older is no proof.
         let pools = self.pools().await?;
@@ -35,8 +30,23 @@ impl Exchange<'_> {
         ctx.run(PrepareMigration { to: self.to, features: self.input.features, settings }).await?;
         self.applied(self.from, Some(self.to), "accepted").await?;
         self.pools_rolled_out(&pools, "prepared").await?;
+        self.proven().await
+    }
+
+    /// Proves that every node is prepared, and that the cluster is well.
+    pub(super) async fn proven(&self) -> WorkflowResult<()> {
         let check = CheckPrepared { to: self.to };
-        insist(ctx, "prepared", |_| ctx.run(check.clone()).timeout(HEALTH_LIMIT)).await?;
+        insist(self.ctx, "prepared", |_| self.ctx.run(check.clone()).timeout(HEALTH_LIMIT)).await?;
         self.healthy("before-switch").await
+    }
+
+    /// Notes that the migration is under way until it is ended.
+    pub(super) fn owe(&self) -> WorkflowResult<()> {
+        let text = format!(
+            "a migration of the network to {} is under way; `windlass resume` goes on; taking spec.migration out of \
+             networks.operator.openshift.io/cluster before the switch reboots every node once more",
+            self.to
+        );
+        self.ctx.hold(OWED, text, &self.from)
     }
 }

@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use windlass_activities::network::NetworkPlugin;
 use windlass_activities::network::reboot::{ArmReboot, AwaitReboots, Boot};
 use windlass_engine::{RetryPolicy, Timestamp, WorkflowResult};
 
-use super::Exchange;
+use super::{Exchange, Outage};
+use crate::hold_still::Held;
 use crate::insist::insist;
 use crate::patience::PATIENT;
+use crate::{OVN_TO_SDN, SDN_TO_OVN};
 
 /// The vendor speaks of 20 minutes without an API; bare metal takes 20 for one boot.
 const OUTAGE_MINUTES: u32 = 60;
@@ -36,7 +39,32 @@ impl Exchange<'_> {
         let wait = AwaitReboots { boots: boots.to_vec(), outage_minutes: OUTAGE_MINUTES };
         let seen = insist(ctx, "reboots", |_| ctx.run(wait.clone()).timeout(REBOOTS_LIMIT).retry(PATIENT)).await?;
         self.evidence.push(seen.evidence);
+        self.outage = Outage::None;
         // The API may go once more: operators and its own servers settle.
         self.healthy_with(THROUGH_OUTAGE, "after-reboots").await
+    }
+
+    /// A run that ends in the outage gives health checks back only when it has seen every node come back: they would replace nodes that
+    /// boot. Nodes that nobody told to reboot are a person's, and the checks with them.
+    pub(super) async fn end_outage(&mut self, held: &mut Held) {
+        let boots = match std::mem::replace(&mut self.outage, Outage::None) {
+            Outage::None => return,
+            Outage::Switched => return held.keep_health_checks(&self.still_out()),
+            Outage::Told(boots) => boots,
+        };
+        self.ctx.status("waiting for the nodes that reboot, before health checks go on");
+        let wait = AwaitReboots { boots, outage_minutes: OUTAGE_MINUTES };
+        if self.ctx.run(wait).timeout(REBOOTS_LIMIT).retry(PATIENT).await.is_err() {
+            held.keep_health_checks(&self.still_out());
+        }
+    }
+
+    fn still_out(&self) -> String {
+        let (from, to) = (self.from, self.to);
+        let workflow = if from == NetworkPlugin::OpenShiftSdn { SDN_TO_OVN } else { OVN_TO_SDN };
+        format!(
+            "the network is switched from {from} to {to} and not every node was seen to reboot: `windlass adopt-procedure {workflow}` \
+             goes on; machine health checks stay paused until then, or they would replace nodes that boot"
+        )
     }
 }

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use windlass_activities::network::prepared::CheckPrepared;
-use windlass_activities::network::reboot::{Boot, ReadBoots};
+use windlass_activities::network::reboot::{Boot, Boots, ReadBoots};
 use windlass_activities::network::switch::{AwaitMultus, SwitchPlugin};
-use windlass_engine::{Gate, WorkflowResult};
+use windlass_engine::{Gate, WorkflowError, WorkflowResult};
 
 use super::waits::OPERATOR_LIMIT;
-use super::{Exchange, OWED};
+use super::{Exchange, OWED, Outage};
 use crate::insist::insist;
 use crate::patience::HEALTH_LIMIT;
 use crate::window::in_window;
@@ -31,7 +31,7 @@ const SWITCH_GATE: &str = "switch-network";
 
 impl Exchange<'_> {
     /// The point of no return: from here on only reboots bring the network back. Returns the boots that are to end.
-    pub(super) async fn switch(&self) -> WorkflowResult<Vec<Boot>> {
+    pub(super) async fn switch(&mut self) -> WorkflowResult<Vec<Boot>> {
         let ctx = self.ctx;
         let question = format!(
             "Switch the network from {} to {}? Pods lose it at once, on every node, until all nodes have rebooted together. The API \
@@ -42,17 +42,30 @@ impl Exchange<'_> {
         self.in_window().await?;
         ctx.status(format!("switching the network to {}", self.to));
         let switch = SwitchPlugin { from: self.from, to: self.to, cluster_network: self.input.cluster_network.clone() };
-        ctx.run(switch).approved(&approval).await?;
+        let switched = ctx.run(switch).approved(&approval).await;
+        // What was cancelled on its way may have arrived.
+        if !matches!(switched, Err(WorkflowError::Activity { .. })) {
+            self.outage = Outage::Switched;
+        }
+        switched?;
         self.applied(self.to, Some(self.to), "switched").await?;
         ctx.run(AwaitMultus { minutes: MULTUS_MINUTES }).timeout(OPERATOR_LIMIT).await?;
-        ctx.status("telling every node to reboot");
         // Only now: a node that rebooted before the switch was applied runs the old plugin.
         let boots = ctx.run(ReadBoots {}).await?;
+        self.tell_all(boots).await
+    }
+
+    /// Tells nodes to reboot, the control plane after the others, and returns all of them.
+    pub(super) async fn tell_all(&mut self, boots: Boots) -> WorkflowResult<Vec<Boot>> {
+        let ctx = self.ctx;
+        ctx.status("telling nodes to reboot");
         let count = u32::try_from(boots.workers.len() + boots.control_plane.len()).unwrap_or(u32::MAX);
         let at = ctx.now().plus(LEAD + LEAD_A_NODE * count);
         self.arm(&boots.workers, at).await?;
         self.arm(&boots.control_plane, at.plus(CONTROL_PLANE_AFTER)).await?;
-        Ok(boots.workers.into_iter().chain(boots.control_plane).collect())
+        let told: Vec<Boot> = boots.workers.into_iter().chain(boots.control_plane).collect();
+        self.outage = Outage::Told(told.clone());
+        Ok(told)
     }
 
     /// Waits for a window that the whole outage fits, with the cluster well and every node prepared when it begins.

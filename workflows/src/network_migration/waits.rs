@@ -40,11 +40,20 @@ impl Exchange<'_> {
         Ok(pools)
     }
 
-    /// Waits for all pools at the same time, because they roll at the same time.
+    /// Waits for all pools at the same time, because they roll at the same time; each gets another target than the one it had.
     pub(super) async fn pools_rolled_out(&self, pools: &[PoolState], name: &str) -> WorkflowResult<()> {
+        self.await_pools(pools, true, name).await
+    }
+
+    /// The same for pools that have their target already.
+    pub(super) async fn pools_settled(&self, pools: &[PoolState], name: &str) -> WorkflowResult<()> {
+        self.await_pools(pools, false, name).await
+    }
+
+    async fn await_pools(&self, pools: &[PoolState], moves: bool, name: &str) -> WorkflowResult<()> {
         let ctx = self.ctx;
         let waits = pools.iter().map(|pool| async move {
-            let wait = AwaitPool { pool: pool.name.clone(), was: Some(pool.target.clone()) };
+            let wait = AwaitPool { pool: pool.name.clone(), was: moves.then(|| pool.target.clone()) };
             let limit = NODE_LIMIT * pool.nodes.max(1) + POOL_MARGIN;
             insist(ctx, &format!("{name}-{}", pool.name), |_| ctx.run(wait.clone()).timeout(limit).retry(PATIENT)).await
         });

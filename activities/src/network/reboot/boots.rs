@@ -22,7 +22,7 @@ pub struct Boot {
 }
 
 impl Boot {
-    pub(super) fn of(node: &Node) -> Self {
+    pub(in crate::network) fn of(node: &Node) -> Self {
         let addresses = node.internal_addresses().collect();
         Self { node: NodeName::new(node.name()), boot_id: node.status.node_info.boot_id.clone(), addresses }
     }
@@ -33,12 +33,19 @@ impl Boot {
 pub struct ReadBoots {}
 
 /// The nodes of a cluster with their boots.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Boots {
     /// Those of the control plane, by name.
     pub control_plane: Vec<Boot>,
     /// All others, by name.
     pub workers: Vec<Boot>,
+}
+
+impl Boots {
+    /// All of them, workers first.
+    pub fn all(&self) -> impl Iterator<Item = &Boot> {
+        self.workers.iter().chain(&self.control_plane)
+    }
 }
 
 impl Activity for ReadBoots {

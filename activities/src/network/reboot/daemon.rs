@@ -17,13 +17,13 @@ const LIMIT: Duration = Duration::from_secs(60);
 const MOST_BYTES: u64 = 64 << 10;
 
 /// The daemon's pod on one node.
-pub(super) struct Daemon<'a> {
+pub(in crate::network) struct Daemon<'a> {
     cluster: &'a Cluster,
     pod: String,
 }
 
 impl<'a> Daemon<'a> {
-    pub(super) async fn on(cluster: &'a Cluster, node: &NodeName) -> Result<Self, ActivityError> {
+    pub(in crate::network) async fn on(cluster: &'a Cluster, node: &NodeName) -> Result<Self, ActivityError> {
         let query = Query { namespace: Some(NAMESPACE.to_owned()), fields: Some(format!("spec.nodeName={node}")), labels: None };
         let pods: Vec<Pod> = cluster.list(&query).await?;
         let is_daemon = |pod: &&Pod| {
@@ -38,7 +38,7 @@ impl<'a> Daemon<'a> {
         Ok(Self { cluster, pod })
     }
 
-    pub(super) async fn command(&self, words: &[&str], purpose: Purpose) -> Result<Ended, ActivityError> {
+    pub(in crate::network) async fn command(&self, words: &[&str], purpose: Purpose) -> Result<Ended, ActivityError> {
         let words = [&["chroot", "/rootfs"], words].concat();
         let (namespace, pod, container) = (NAMESPACE, self.pod.as_str(), DAEMON);
         let exec = Exec { namespace, pod, container, words: &words, purpose, limit: LIMIT, most_bytes: MOST_BYTES };

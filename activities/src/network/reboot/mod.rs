@@ -17,3 +17,5 @@ pub use boots::{Boot, Boots, ReadBoots};
 pub use login::{CheckLogins, Logins};
 pub use wait::{AwaitReboots, Rebooted};
 pub use way::RebootWay;
+
+pub(super) use daemon::Daemon;

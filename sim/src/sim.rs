@@ -76,8 +76,9 @@ impl Sim {
         populate(&store, &shape, &graph)?;
         let cluster_id = cluster_id(&store);
         let service = ApiService::with_faults(store.clone(), FaultScript { api: scenario.api }, shape.seed);
+        let units = Arc::new(Units::default());
         let on_openstack = shape.platform == Platform::OpenStack && shape.kube_ovn.is_none();
-        let openstack = on_openstack.then(|| kuryr::install(&store, &shape)).transpose()?;
+        let openstack = on_openstack.then(|| kuryr::install(&store, &shape, Arc::clone(&units))).transpose()?;
         if let Some(openstack) = &openstack {
             service.serve_openstack(openstack.clone());
         }
@@ -86,7 +87,6 @@ impl Sim {
             service.run_containers(rooms);
             handle
         });
-        let units = Arc::new(Units::default());
         if kube_ovn.is_none() {
             service.run_containers(Arc::new(Hosts::new(store.clone(), Arc::clone(&units))));
         }

@@ -110,3 +110,91 @@ async fn a_deleted_pod_loses_its_port_and_its_successor_gets_one() {
     assert_eq!(sim.store().list(&KURYRPORTS).len(), before);
     assert!(CloudBaseline::of(sim.openstack().expect("a cloud")).check_others(sim.openstack().expect("a cloud")).is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_load_balancer_takes_its_time_and_its_address_with_it() {
+    let sim = kuryr();
+    let (cloud, openstack) = (Cloud::of(&sim).await, sim.openstack().expect("a cloud"));
+    let path = "/load-balancer/v2.0/lbaas/loadbalancers";
+    let tag = cloud.tag.replace('=', "%3D");
+    let all = cloud.get(&format!("{path}?tags={tag}")).await.body["loadbalancers"].as_array().expect("a list").clone();
+    assert!(all.len() >= 3, "{}", all.len());
+    let id = |nth: usize| all[nth]["id"].as_str().expect("an id").to_owned();
+    let delete = |id: String| {
+        let cloud = &cloud;
+        async move { cloud.delete(&format!("{path}/{id}?cascade=true")).await }
+    };
+    let port = format!("/network/v2.0/ports/{}", all[0]["vip_port_id"].as_str().expect("a port"));
+    assert_eq!(delete(id(0)).await.code, 204);
+    assert_eq!((delete(id(0)).await.code, cloud.get(&port).await.code), (409, 200), "it is going");
+    pass(&sim, 1).await;
+    assert_eq!((delete(id(0)).await.code, cloud.get(&port).await.code), (404, 404));
+    openstack.hold_load_balancer(&id(1), std::time::Duration::from_secs(600));
+    pass(&sim, 9).await;
+    assert_eq!(delete(id(1)).await.code, 409);
+    pass(&sim, 2).await;
+    assert_eq!(delete(id(1)).await.code, 204, "the update is over");
+    openstack.fail_deletion(&id(2));
+    assert_eq!(delete(id(2)).await.code, 204);
+    pass(&sim, 1).await;
+    assert_eq!(cloud.get(&format!("{path}/{}", id(2))).await.body["loadbalancer"]["provisioning_status"], "ERROR");
+    assert_eq!(delete(id(2)).await.code, 204, "what is in error may be deleted");
+    pass(&sim, 1).await;
+    assert_eq!(cloud.get(&format!("{path}/{}", id(2))).await.code, 404);
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_are_lost_and_services_away_as_told_and_the_audit_knows() {
+    let sim = kuryr();
+    let (cloud, openstack) = (Cloud::of(&sim).await, sim.openstack().expect("a cloud"));
+    openstack.lose_reply(2);
+    let make = || json!({ "network": { "name": "mine" } });
+    assert_eq!(cloud.post("/network/v2.0/networks", make()).await.code, 201);
+    assert!(cloud.try_ask(Method::POST, "/network/v2.0/networks", make()).await.is_none(), "the second answer is lost");
+    let found = cloud.get("/network/v2.0/networks?name=mine").await.body["networks"].as_array().map(Vec::len);
+    assert_eq!(found, Some(2), "both were made");
+    openstack.be_unavailable(5);
+    assert_eq!(cloud.post("/network/v2.0/networks", make()).await.code, 503);
+    assert_eq!(cloud.get("/identity/v3").await.code, 503);
+    pass(&sim, 6).await;
+    assert_eq!(cloud.get("/network/v2.0/networks?name=mine").await.body["networks"].as_array().map(Vec::len), Some(2));
+    let audit: Vec<(u16, bool)> = openstack.audit().iter().map(|record| (record.status, record.heard)).collect();
+    assert_eq!(audit, [(201, true), (201, false), (503, true)]);
+    assert!(openstack.audit().iter().all(|record| record.method == "POST" && record.path == "/network/v2.0/networks"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_reboots_its_node_once_and_says_what_was_asked_of_it() {
+    let sim = kuryr();
+    let cloud = Cloud::of(&sim).await;
+    let servers = cloud.get("/compute/v2.1/servers/detail?name=%5Eworker-0%24").await.body["servers"].clone();
+    let cluster = cloud.tag.trim_start_matches("openshiftClusterID=");
+    let own = |server: &&Value| server["metadata"]["openshiftClusterID"] == cluster;
+    assert_eq!(servers.as_array().map(Vec::len), Some(2), "another cluster has a worker-0, too");
+    let server = servers.as_array().and_then(|all| all.iter().find(own)).expect("ours").clone();
+    let id = server["id"].as_str().expect("an id");
+    assert_eq!(get(&sim, &NODES, None, "worker-0")["spec"]["providerID"], format!("openstack:///{id}"));
+    assert_eq!((&server["OS-EXT-STS:task_state"], &server["OS-EXT-STS:power_state"]), (&Value::Null, &json!(1)));
+    let path = format!("/compute/v2.1/servers/{id}");
+    let reboot = |kind: &str| json!({ "reboot": { "type": kind } });
+    let told = cloud.post(&format!("{path}/action"), reboot("SOFT")).await;
+    assert_eq!((told.code, told.body), (202, Value::Null));
+    assert_eq!(cloud.get(&path).await.body["server"]["OS-EXT-STS:task_state"], "rebooting");
+    let refused = cloud.post(&format!("{path}/action"), reboot("SOFT")).await;
+    assert_eq!(refused.code, 409);
+    let message = format!("Cannot 'reboot' instance {id} while it is in task_state rebooting");
+    assert_eq!(refused.body, json!({ "conflictingRequest": { "code": 409, "message": message } }));
+    world_support::until(&sim, 30, "the reboot", |sim| sim.reboot_counts()["worker-0"] == 1).await;
+    assert_eq!(cloud.get(&path).await.body["server"]["OS-EXT-STS:task_state"], Value::Null);
+    let actions = cloud.get(&format!("{path}/os-instance-actions")).await.body["instanceActions"].clone();
+    assert_eq!(actions.as_array().map(Vec::len), Some(1), "what was refused is no action");
+    assert_eq!((&actions[0]["action"], &actions[0]["request_id"]), (&json!("reboot"), &json!(told.request_id)));
+    let one = cloud.get(&format!("{path}/os-instance-actions/{}", told.request_id)).await;
+    assert_eq!(one.body["instanceAction"]["action"], "reboot");
+    assert_eq!(cloud.post(&format!("{path}/action"), reboot("HARD")).await.code, 202);
+    world_support::until(&sim, 30, "another", |sim| sim.reboot_counts()["worker-0"] == 2).await;
+    let gone = cloud.get("/compute/v2.1/servers/nobody").await;
+    assert_eq!((gone.code, &gone.body["itemNotFound"]["message"]), (404, &json!("Instance nobody could not be found.")));
+    pass(&sim, 60).await;
+    assert_eq!(sim.reboot_counts().values().sum::<usize>(), 2, "nothing else reboots");
+}

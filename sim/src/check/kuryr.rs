@@ -42,7 +42,12 @@ impl CloudBaseline {
         let Some(now) = now else {
             return Some(format!("{} of {:?} is gone", described(then), then.owner));
         };
-        if now.object == then.object || (then.owner == Some(Owner::Cluster) && self.lost_sub_ports_only(then, now)) {
+        // A server of the cluster's own says when it was last rebooted.
+        let is_own_server = then.kind == Kind::Server && then.owner == Some(Owner::Cluster);
+        if is_own_server
+            || now.object == then.object
+            || (then.owner == Some(Owner::Cluster) && self.lost_sub_ports_only(then, now))
+        {
             return None;
         }
         Some(format!("{} of {:?} changed: {} became {}", described(then), then.owner, then.object, now.object))

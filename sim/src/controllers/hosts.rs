@@ -130,7 +130,7 @@ impl Shared {
             let Some(object) = mirror.nodes.get(&node) else { continue };
             let is_up = matches!(self.hosts.get(&node), Some(Host::Up | Host::Starting { .. } | Host::Stranded));
             let boot_id = text(object, "/status/nodeInfo/bootID");
-            if is_up && unit.boot_id.is_none_or(|named| named == boot_id) {
+            if (is_up || unit.hard) && unit.boot_id.is_none_or(|named| named == boot_id) {
                 let release = self.installed(object);
                 self.reboot(&node, release, cx_now, rng);
             }

@@ -23,7 +23,7 @@ impl Controller for Namespaces {
     }
 
     fn concerns(&self, news: &News) -> bool {
-        news.of(&NAMESPACES) || !self.terminating.is_empty()
+        news.of(&NAMESPACES) || (!self.terminating.is_empty() && !news.is_empty())
     }
 
     fn reconcile(&mut self, cx: &mut Cx<'_>) -> Option<DateTime<Utc>> {

@@ -29,7 +29,7 @@ pub(crate) fn lay(tenant: &mut Tenant<'_>, nodes: &[(String, String)], kuryrs: O
     let group = tenant.security_group(&named("worker"), &BY_INSTALLER.replace("By", "by"));
     let (mut trunks, mut servers) = (BTreeMap::new(), BTreeMap::new());
     for (node, address) in nodes {
-        let server = tenant.state.id();
+        let server = tenant.server(node, &infra, address);
         let device = Device { id: &server, owner: "compute:nova" };
         let port = tenant.port(&named(&format!("{node}-port")), (&network, &subnet, address), &device, &[&group]);
         trunks.insert(node.clone(), tenant.trunk(&named(&format!("{node}-trunk")), &port));

@@ -12,6 +12,7 @@ use super::objects::{self, PodPort, ServiceBalancer};
 use super::tenant::Tenant;
 use super::{POD_FINALIZER, POLICY_FINALIZER, SERVICE_FINALIZER};
 use crate::clock::rfc3339;
+use crate::machine_daemon::Units;
 use crate::openstack::objects::Device;
 use crate::openstack::{OpenStack, Owner, State};
 use crate::store::resources::{
@@ -28,7 +29,7 @@ use crate::world::shape::{ClusterShape, NetworkPlugin};
 const KURYR: &str = "openshift-kuryr";
 
 /// Builds the cloud under the cluster that is stored, its neighbours in it, and what Kuryr made of both if the cluster has it.
-pub(crate) fn install(store: &Store, shape: &ClusterShape) -> Result<OpenStack, ApiError> {
+pub(crate) fn install(store: &Store, shape: &ClusterShape, machines: Arc<Units>) -> Result<OpenStack, ApiError> {
     let mut state = State::new(shape.seed);
     let at = store.clock().now() - CLUSTER_AGE;
     let infra = store.get(&INFRASTRUCTURES, None, "cluster");
@@ -44,7 +45,7 @@ pub(crate) fn install(store: &Store, shape: &ClusterShape) -> Result<OpenStack, 
         Laying { store, tenant: tenant.of(Owner::Kuryr), ground: &ground, shape }.lay()?;
     }
     neighbours(&mut state, at);
-    Ok(OpenStack::new(state, store.clock().clone()))
+    Ok(OpenStack::new(state, store.clock().clone(), machines))
 }
 
 /// Writes into nodes and machines which server each is.
@@ -195,7 +196,7 @@ fn neighbours(state: &mut State, at: DateTime<Utc>) {
     let (network, subnet) = person.network(["lab".to_owned(), "lab-subnet".to_owned()], "192.168.24.0/24", "192.168.24.1", None);
     person.interface(&router, (&network, &subnet), "192.168.24.1");
     let group = person.security_group("lab-ssh", "Kuryr-Kubernetes Network Policy experiments");
-    let server = person.state.id();
+    let server = person.server("lab-vm", "", "192.168.24.10");
     let device = Device { id: &server, owner: "compute:nova" };
     person.port("lab-vm", (&network, &subnet, "192.168.24.10"), &device, &[&group]);
     person.balancer("lab-lb", (&network, &subnet, "192.168.24.20"));

@@ -84,6 +84,13 @@ impl Tenant<'_> {
         self.make(Kind::SubnetPool, name, "", |common| objects::subnet_pool(common, prefixes, length))
     }
 
+    /// A server; of a cluster, unless that is empty.
+    pub(crate) fn server(&mut self, name: &str, cluster: &str, address: &str) -> String {
+        let (id, project) = (self.state.id(), self.state.project().to_owned());
+        let object = crate::openstack::server((&id, name, cluster), &project, address, self.at);
+        self.state.put(Kind::Server, Some(&self.owner), object)
+    }
+
     /// A load balancer with the port of its address; the ids of both.
     pub(crate) fn balancer(&mut self, name: &str, (network, subnet, address): (&str, &str, &str)) -> (String, String) {
         let (id, project) = (self.state.id(), self.state.project().to_owned());

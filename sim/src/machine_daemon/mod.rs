@@ -15,7 +15,7 @@ use crate::store::resources::NODES;
 use crate::world::json::{label, name, text};
 use crate::world::nodes::address_of;
 
-pub(crate) use units::Units;
+pub(crate) use units::{PowerCycle, Units};
 
 /// The DaemonSet, its label and its container.
 const DAEMON: &str = "machine-config-daemon";

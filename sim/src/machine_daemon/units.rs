@@ -27,10 +27,24 @@ pub(crate) struct RebootUnit {
     pub(crate) due: DateTime<Utc>,
     /// The only boot that it ends; any, if none.
     pub(crate) boot_id: Option<String>,
+    /// Whether it does so whatever the node is doing: nobody asks its system.
+    pub(crate) hard: bool,
+}
+
+/// A machine whose power its cloud takes away and gives back; unless it is hard, its system is asked to go down first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PowerCycle {
+    /// The node that the machine is.
+    pub(crate) node: String,
+    /// Whether nobody asks its system.
+    pub(crate) hard: bool,
 }
 
 /// The unit that stands for `shutdown -r`, of which there is one at a time.
 const SHUTDOWN: &str = "systemd-shutdownd";
+
+/// The unit that stands for what a machine's cloud does to it.
+const POWER: &str = "power cycle";
 
 impl Units {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, BTreeMap<String, RebootUnit>>> {
@@ -54,7 +68,10 @@ impl Units {
                 format!("Failed to start transient timer unit: Unit {unit}.timer was already loaded or has a fragment file.\n");
             return Output::failed(1, text);
         }
-        units.insert(unit.to_owned(), RebootUnit { due: now + TimeDelta::seconds(seconds), boot_id: named_boot(script) });
+        units.insert(
+            unit.to_owned(),
+            RebootUnit { due: now + TimeDelta::seconds(seconds), boot_id: named_boot(script), hard: false },
+        );
         drop(armed);
         self.news.notify_one();
         Output {
@@ -65,8 +82,16 @@ impl Units {
 
     /// `shutdown -r +1`.
     pub(super) fn schedule_shutdown(&self, node: &str, now: DateTime<Utc>) {
-        let unit = RebootUnit { due: now + TimeDelta::seconds(60), boot_id: None };
+        let unit = RebootUnit { due: now + TimeDelta::seconds(60), boot_id: None, hard: false };
         self.lock().entry(node.to_owned()).or_default().insert(SHUTDOWN.to_owned(), unit);
+        self.news.notify_one();
+    }
+
+    /// Has a machine's cloud reboot it.
+    pub(crate) fn power_cycle(&self, cycle: &PowerCycle, now: DateTime<Utc>) {
+        let due = now + TimeDelta::seconds(if cycle.hard { 1 } else { 5 });
+        let unit = RebootUnit { due, boot_id: None, hard: cycle.hard };
+        self.lock().entry(cycle.node.clone()).or_default().insert(POWER.to_owned(), unit);
         self.news.notify_one();
     }
 

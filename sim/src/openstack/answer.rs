@@ -15,6 +15,8 @@ pub(super) struct Question<'a> {
     pub(super) base: &'a str,
     /// The whole path, as the request names it.
     pub(super) whole_path: &'a str,
+    /// The id that the answer will carry.
+    pub(super) request_id: &'a str,
     pub(super) now: DateTime<Utc>,
 }
 

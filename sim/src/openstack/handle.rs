@@ -11,6 +11,7 @@ use super::answer::Service;
 use super::load_balancer::Transition;
 use super::state::{CloudObject, Kind, State};
 use crate::clock::SimClock;
+use crate::machine_daemon::Units;
 use crate::rng::Rng;
 
 /// The cloud under the cluster; clones are the same one.
@@ -18,6 +19,8 @@ use crate::rng::Rng;
 pub struct OpenStack {
     pub(super) state: Arc<Mutex<State>>,
     pub(super) clock: SimClock,
+    /// The machines that the servers are.
+    pub(super) machines: Arc<Units>,
     pub(super) faults: Arc<Mutex<CloudFaults>>,
 }
 
@@ -102,14 +105,15 @@ pub(super) struct CloudFaults {
 }
 
 impl OpenStack {
-    pub(crate) fn new(state: State, clock: SimClock) -> Self {
-        Self { state: Arc::new(Mutex::new(state)), clock, faults: Arc::default() }
+    pub(crate) fn new(state: State, clock: SimClock, machines: Arc<Units>) -> Self {
+        Self { state: Arc::new(Mutex::new(state)), clock, machines, faults: Arc::default() }
     }
 
     /// The state, with everything in it that is due.
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.settle(self.clock.now());
+        state.settle_servers(self.clock.now());
         state
     }
 
@@ -146,6 +150,17 @@ impl OpenStack {
         if let Some(balancer) = state.get_mut(Kind::LoadBalancer, id) {
             balancer["provisioning_status"] = json!("PENDING_UPDATE");
             state.transitions.insert(id.to_owned(), Transition::active(until));
+        }
+    }
+
+    /// Puts a load balancer into a provisioning status, in which it stays; `DELETED` takes it away.
+    pub fn set_load_balancer(&self, id: &str, status: &str) {
+        let mut state = self.lock();
+        state.transitions.remove(id);
+        if status == "DELETED" {
+            state.drop_load_balancer(id);
+        } else if let Some(balancer) = state.get_mut(Kind::LoadBalancer, id) {
+            balancer["provisioning_status"] = json!(status);
         }
     }
 

@@ -32,7 +32,7 @@ pub(super) fn answer(state: &mut State, question: &Question<'_>, headers: &Heade
     }
     let subject = token_in(headers, "x-subject-token").unwrap_or_default().to_owned();
     let end = state.tokens.get(&subject).copied().filter(|end| question.now < *end);
-    let gone = || Refusal::new(404, "", format!("This is not a recognized Fernet token {subject}"));
+    let gone = || Refusal::new(404, "", "Could not recognize Fernet token");
     let end = end.ok_or_else(gone)?;
     match *question.method {
         Method::GET | Method::HEAD => Ok(shown(state, question, "token", &subject, end, 200)),

@@ -5,6 +5,7 @@
 
 mod answer;
 mod catalog;
+mod compute;
 mod handle;
 mod identity;
 mod load_balancer;
@@ -12,6 +13,7 @@ mod network;
 mod service;
 mod state;
 
+pub(crate) use compute::server;
 pub use handle::{Account, CloudRecord, OpenStack};
 pub(crate) use load_balancer::balancer;
 pub(crate) use network::objects;

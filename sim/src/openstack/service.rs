@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::answer::{Answer, Question, Refusal, Service};
 use super::handle::{CloudRecord, OpenStack};
 use super::state::State;
-use super::{catalog, identity, load_balancer, network};
+use super::{catalog, compute, identity, load_balancer, network};
 use crate::api::{ConnectionLost, SimBody};
 
 /// Whether a path is one of the cloud's.
@@ -43,9 +43,12 @@ impl OpenStack {
         let (code, reply) = if away {
             (503, unavailable())
         } else {
-            let answer = self.ask(&mut state, service, parts, &body);
+            let answer = self.ask(&mut state, service, parts, &body, &request_id);
             (answer.code, render(&answer))
         };
+        for cycle in state.power_cycles.drain(..) {
+            self.machines.power_cycle(&cycle, now);
+        }
         if mutating {
             let path = parts.uri.path_and_query().map_or_else(|| path.to_owned(), ToString::to_string);
             let method = parts.method.to_string();
@@ -61,14 +64,14 @@ impl OpenStack {
         Ok(reply)
     }
 
-    fn ask(&self, state: &mut State, service: Service, parts: &Parts, body: &Value) -> Answer {
-        let path = parts.uri.path();
-        let segments: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).skip(1).collect();
+    fn ask(&self, state: &mut State, service: Service, parts: &Parts, body: &Value, request_id: &str) -> Answer {
+        let whole_path = parts.uri.path();
+        let segments: Vec<&str> = whole_path.split('/').filter(|part| !part.is_empty()).skip(1).collect();
         let query = form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()).into_owned().collect::<Vec<_>>();
         let base = base(parts);
         let now = self.clock.now();
-        let question =
-            Question { method: &parts.method, path: &segments, query: &query, body, base: &base, whole_path: path, now };
+        let (method, path, query) = (&parts.method, segments.as_slice(), query.as_slice());
+        let question = Question { method, path, query, body, base: &base, whole_path, request_id, now };
         let answered = if let Some(versions) = catalog::versions(service, &question) {
             Ok(versions)
         } else if service == Service::Identity {
@@ -77,9 +80,10 @@ impl OpenStack {
             Err(Refusal::unauthorized())
         } else {
             match service {
-                Service::Identity | Service::Compute => Err(Refusal::no_such_path()),
+                Service::Identity => Err(Refusal::no_such_path()),
                 Service::Network => network::answer(state, &question),
                 Service::LoadBalancer => load_balancer::answer(state, &question),
+                Service::Compute => compute::answer(state, &question),
             }
         };
         answered.unwrap_or_else(|refusal| {

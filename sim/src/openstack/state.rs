@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
+use super::compute::{Actions, Rebooting};
 use super::handle::{Account, CloudRecord};
 use super::load_balancer::Transition;
+use crate::machine_daemon::PowerCycle;
 use crate::rng::Rng;
 use crate::world::json::text;
 
@@ -102,6 +104,12 @@ pub(crate) struct State {
     pub(super) transitions: BTreeMap<String, Transition>,
     /// Load balancers whose next deletion fails.
     pub(super) stubborn: BTreeSet<String>,
+    /// Servers that reboot.
+    pub(super) rebooting: BTreeMap<String, Rebooting>,
+    /// What was done to servers.
+    pub(super) actions: BTreeMap<String, Actions>,
+    /// Machines whose power is to be taken away and given back.
+    pub(super) power_cycles: Vec<PowerCycle>,
     pub(super) audit: Vec<CloudRecord>,
     rng: Rng,
 }
@@ -117,6 +125,9 @@ impl State {
             tokens: BTreeMap::new(),
             transitions: BTreeMap::new(),
             stubborn: BTreeSet::new(),
+            rebooting: BTreeMap::new(),
+            actions: BTreeMap::new(),
+            power_cycles: vec![],
             audit: vec![],
             rng,
         }
@@ -140,6 +151,11 @@ impl State {
         }
         self.tables.entry(kind).or_default().insert(id.clone(), object);
         id
+    }
+
+    /// Whose an object is.
+    pub(super) fn owner(&self, id: &str) -> Option<&Owner> {
+        self.owners.get(id)
     }
 
     /// Forgets an object.

@@ -107,8 +107,11 @@ fn is_sub_port(trunk: &Value, port: &str) -> bool {
 }
 
 fn router(state: &mut State, id: &str) -> Result<(), Refusal> {
-    if state.all(Kind::Port).any(|port| port["device_id"] == id && ROUTER_PORTS.contains(&owner_of(port))) {
-        return Err(Refusal::new(409, "RouterInUse", format!("Router {id} still has ports")));
+    let attached = state.all(Kind::Port).filter(|port| port["device_id"] == id && ROUTER_PORTS.contains(&owner_of(port)));
+    let attached: Vec<&str> = attached.map(|port| text(port, "/id")).collect();
+    if !attached.is_empty() {
+        let message = format!("Router {id} has ports still attached: {}", attached.join(", "));
+        return Err(Refusal::new(409, "RouterInUse", message));
     }
     let gateways: Vec<String> = state
         .all(Kind::Port)

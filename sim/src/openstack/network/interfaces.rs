@@ -73,11 +73,9 @@ fn is_interface(port: &Value, router: &str) -> bool {
 
 fn shown(state: &State, router: &str, port: &str, subnet: &str) -> Answer {
     let network = state.get(Kind::Port, port).map_or(Value::Null, |port| port["network_id"].clone());
-    let project = state.project();
-    let tags = state.get(Kind::Router, router).map_or(Value::Null, |router| router["tags"].clone());
     Answer::new(
         200,
-        json!({ "id": router, "project_id": project, "tenant_id": project, "port_id": port, "network_id": network,
-            "subnet_id": subnet, "subnet_ids": [subnet], "tags": tags }),
+        json!({ "id": router, "tenant_id": state.project(), "port_id": port, "network_id": network,
+            "subnet_id": subnet, "subnet_ids": [subnet] }),
     )
 }

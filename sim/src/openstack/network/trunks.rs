@@ -43,7 +43,7 @@ pub(super) fn remove(state: &mut State, id: &str, question: &Question<'_>) -> Re
     let trunk = known(state, Kind::Trunk, id)?;
     for port in &asked {
         if !holds(trunk, port) {
-            let message = format!("SubPort on trunk {id} with parent port {port} could not be found.");
+            let message = format!("SubPort {port} on trunk {id} could not be found.");
             return Err(Refusal::new(404, "SubPortNotFound", message));
         }
     }

@@ -2,10 +2,12 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use http::{Request, header};
 use serde::Deserialize;
 use serde_json::json;
+use tokio::net::TcpStream;
 
 use crate::cluster::Cluster;
 use crate::command::find;
@@ -53,6 +55,19 @@ impl Hosts {
 }
 
 impl Cluster {
+    /// Whether a port of a host takes a connection within `limit`.
+    pub(crate) async fn answers(&self, address: IpAddr, port: u16, limit: Duration) -> bool {
+        match &self.link.hosts {
+            Hosts::Real { .. } => {
+                tokio::time::timeout(limit, TcpStream::connect((address, port))).await.is_ok_and(|it| it.is_ok())
+            }
+            Hosts::Simulated => {
+                let request = Request::get(format!("{SIMULATED}/{address}/{port}")).body(Vec::new());
+                self.ask_simulation("get", address, request).await.is_ok()
+            }
+        }
+    }
+
     /// Runs a command on a simulated host, as root.
     pub(crate) async fn run_simulated(&self, address: IpAddr, words: &[&str]) -> Result<Ended, Failure> {
         let request = Request::post(format!("{SIMULATED}/{address}/commands"));

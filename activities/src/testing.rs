@@ -148,7 +148,12 @@ impl Server {
 
     /// As [`Server::cluster`], with hosts that this program reaches in the place of `ssh`.
     pub(crate) async fn cluster_by_ssh(&self, program: PathBuf) -> Arc<Cluster> {
-        let settings = Settings { hosts: Hosts::Real { ssh: Some(program) }, ..Settings::simulated(clock()) };
+        self.cluster_with(Hosts::Real { ssh: Some(program) }).await
+    }
+
+    /// As [`Server::cluster`], with these hosts.
+    pub(crate) async fn cluster_with(&self, hosts: Hosts) -> Arc<Cluster> {
+        let settings = Settings { hosts, ..Settings::simulated(clock()) };
         Arc::new(Cluster::from_client(self.client(), settings).await.unwrap())
     }
 

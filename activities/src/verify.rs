@@ -18,8 +18,13 @@ use crate::views::{ClusterVersion, Conditions as _, Status, View as _};
 use crate::wait::{Wait, wait_for};
 
 /// Operators flap after a rollout; three good samples half a minute apart are what the vendor's own playbooks ask for.
-pub(crate) const SETTLED: Wait =
-    Wait { samples: 3, spacing: Duration::from_secs(30), outage_budget: crate::wait::OUTAGE_BUDGET, alone: false };
+pub(crate) const SETTLED: Wait = Wait {
+    samples: 3,
+    spacing: Duration::from_secs(30),
+    outage_budget: crate::wait::OUTAGE_BUDGET,
+    alone: false,
+    told_elsewhere: false,
+};
 
 /// Waits until the cluster is healthy several times in a row.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

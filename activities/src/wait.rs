@@ -30,6 +30,8 @@ pub struct Wait {
     pub outage_budget: Duration,
     /// Whether only the condition is told of, and nothing that is noticed beside it: where everything else is expected to be down.
     pub alone: bool,
+    /// Whether somebody else says that the API server is away, with what else is seen meanwhile.
+    pub told_elsewhere: bool,
 }
 
 /// Outside a declared outage an API server is back within a few minutes; half an hour covers the reboot of a
@@ -38,7 +40,7 @@ pub const OUTAGE_BUDGET: Duration = Duration::from_secs(30 * 60);
 
 impl Default for Wait {
     fn default() -> Self {
-        Self { samples: 1, spacing: Duration::ZERO, outage_budget: OUTAGE_BUDGET, alone: false }
+        Self { samples: 1, spacing: Duration::ZERO, outage_budget: OUTAGE_BUDGET, alone: false, told_elsewhere: false }
     }
 }
 
@@ -67,6 +69,10 @@ pub async fn wait_for(
         let current = cx.world().link.floor.is_reached(&snapshot);
         match followed(&snapshot, current, wait.outage_budget, cx.now()) {
             Followed::GiveUp(error) => return Err(error),
+            Followed::No(_) if wait.told_elsewhere && matches!(snapshot.api(), ApiState::Lost { .. }) => {
+                samples = Samples::default();
+                reporter.hush();
+            }
             Followed::No(state) => {
                 samples = Samples::default();
                 reporter.say(state);

@@ -103,40 +103,44 @@ fn appends_meanwhile() -> Vec<u64> {
     (first..=last).collect()
 }
 
-/// The API goes away with this append, for so many minutes; a worker that is killed dies in the middle, and others try in vain.
-fn away(append: u64, minutes: u64, killed: bool) {
-    let what = format!("{minutes} min without an API from append {append} on, {}", if killed { "killed" } else { "alive" });
+/// What becomes of the worker meanwhile.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Worker {
+    /// It lives through it.
+    Lives,
+    /// It dies in the middle, and others try in vain.
+    DiesInTheMiddle,
+    /// It dies as the API goes: what it did last is done and not on record.
+    DiesFirst,
+}
+
+/// The API goes away with this append, for so many minutes.
+fn away(append: u64, minutes: u64, worker: Worker) {
+    let what = format!("{minutes} min without an API from append {append} on, the worker {worker:?}");
     let stretch = Duration::from_secs(minutes * 60);
     on_paused_time(async {
         let stage = stage();
-        let (service, runtime) = (stage.sim.service(), Handle::current());
-        let listener: Listener = Arc::new(move |number, _| {
-            if number != append {
-                return;
-            }
-            service.cut_off(true);
-            let service = service.clone();
-            runtime.spawn(async move {
-                tokio::time::sleep(stretch).await;
-                service.cut_off(false);
-            });
-        });
-        if killed {
-            let died = async {
-                while stage.journal.appends() < append {
-                    tokio::time::sleep(Duration::from_secs(1)).await;
+        match worker {
+            Worker::Lives => begin(&stage, cut(&stage, append, stretch)).await.expect("the stage works"),
+            Worker::DiesInTheMiddle => {
+                let died = async {
+                    while stage.journal.appends() < append {
+                        tokio::time::sleep(Duration::from_secs(1)).await;
+                    }
+                    tokio::time::sleep(stretch / 2).await;
+                };
+                tokio::select! {
+                    driven = begin(&stage, cut(&stage, append, stretch)) => driven.expect("the stage works"),
+                    () = died => {}
                 }
-                tokio::time::sleep(stretch / 2).await;
-            };
-            tokio::select! {
-                driven = begin(&stage, listener) => driven.expect("the stage works"),
-                () = died => {}
             }
-            let refused = resume_until_connected(&stage, &what).await;
-            assert!(refused > 0 || stage.ending() == Ending::Completed, "{what}: it was resumed with the API away");
-        } else {
-            begin(&stage, listener).await.expect("the stage works");
+            Worker::DiesFirst => {
+                let proof = to_ovn();
+                stage.start(&proof.input, &proof.approvals, Some(append), None).await.expect("the stage works");
+                cut(&stage, 0, stretch)(0, &[]);
+            }
         }
+        resume_until_connected(&stage, &what).await;
         assert_eq!(stage.ending(), Ending::Completed, "{what}: {}", stage.last_failure());
         migrated(&stage);
         each_rebooted(&stage.sim, 2, &what);
@@ -144,11 +148,31 @@ fn away(append: u64, minutes: u64, killed: bool) {
     });
 }
 
-/// Starts workers until one connects; how many did not?
-async fn resume_until_connected(stage: &Stage, what: &str) -> usize {
-    for refused in 0..MOST_STARTS {
-        if stage.ending() == Ending::Completed || stage.resume(None).await.is_ok() {
-            return refused;
+/// Takes the API away at an append, and gives it back.
+fn cut(stage: &Stage, append: u64, stretch: Duration) -> Listener {
+    let (service, runtime) = (stage.sim.service(), Handle::current());
+    Arc::new(move |number, _| {
+        if number != append {
+            return;
+        }
+        service.cut_off(true);
+        let service = service.clone();
+        runtime.spawn(async move {
+            tokio::time::sleep(stretch).await;
+            service.cut_off(false);
+        });
+    })
+}
+
+/// Starts workers until one connects, if the run has not ended; in vain at first, because the API is away.
+async fn resume_until_connected(stage: &Stage, what: &str) {
+    if stage.ending() == Ending::Completed {
+        return;
+    }
+    for started in 0..MOST_STARTS {
+        if stage.resume(None).await.is_ok() {
+            assert!(started > 0, "{what}: it was resumed with the API away");
+            return;
         }
         tokio::time::sleep(BETWEEN_STARTS).await;
     }
@@ -171,7 +195,24 @@ fn the_api_is_away_for_any_stretch_between_arm_and_verify() {
     let appends = appends_meanwhile();
     assert!(appends.len() > 5, "five hosts are told and waited for: {appends:?}");
     for (append, minutes) in appends.iter().flat_map(|append| STRETCHES.map(|minutes| (*append, minutes))) {
-        away(append, minutes, false);
-        away(append, minutes, true);
+        for worker in [Worker::Lives, Worker::DiesInTheMiddle, Worker::DiesFirst] {
+            away(append, minutes, worker);
+        }
     }
+}
+
+/// Seen to fail with: hosts whose addresses were not kept from before; a look that is not made.
+#[test]
+fn the_hosts_are_looked_at_while_the_api_is_away() {
+    on_paused_time(async {
+        let stage = stage();
+        begin(&stage, Arc::new(|_, _| ())).await.expect("the stage works");
+        let said = stage.said();
+        let looks: Vec<&String> = said.iter().filter(|text| text.starts_with("the API server is away for")).collect();
+        assert!(
+            looks.iter().any(|text| text.contains("of 5 hosts") && text.contains(" of 3 on 6443; not answering: ")),
+            "{said:?}"
+        );
+        assert!(looks.iter().any(|text| text.contains("of 5 hosts none answers from here")), "{said:?}");
+    });
 }

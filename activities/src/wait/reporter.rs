@@ -31,6 +31,11 @@ impl<'a> Reporter<'a> {
         }
     }
 
+    /// Says nothing until there is something new: somebody else speaks.
+    pub(super) fn hush(&mut self) {
+        self.said.clear();
+    }
+
     pub(super) fn beat(&self) {
         if !self.said.is_empty() {
             self.cx.progress(self.said.clone());

@@ -12,7 +12,7 @@ fn switch() -> Timestamp {
 
 fn node(name: &str, unprepared: Option<&str>, booted: Result<Timestamp, String>) -> Seen {
     Seen {
-        boot: Boot { node: NodeName::new(name), boot_id: format!("boot-of-{name}"), addresses: Vec::new() },
+        boot: Boot { node: NodeName::new(name), boot_id: format!("boot-of-{name}"), addresses: Vec::new(), control_plane: false },
         control_plane: name.starts_with("master"),
         unprepared: unprepared.map(str::to_owned),
         booted,

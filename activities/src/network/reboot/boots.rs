@@ -19,12 +19,19 @@ pub struct Boot {
     /// Where its host is reached while there is no API; histories of before lack it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<IpAddr>,
+    /// Whether it is of the control plane; histories of before do not say so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub control_plane: bool,
 }
 
 impl Boot {
     pub(in crate::network) fn of(node: &Node) -> Self {
-        let addresses = node.internal_addresses().collect();
-        Self { node: NodeName::new(node.name()), boot_id: node.status.node_info.boot_id.clone(), addresses }
+        Self {
+            node: NodeName::new(node.name()),
+            boot_id: node.status.node_info.boot_id.clone(),
+            addresses: node.internal_addresses().collect(),
+            control_plane: node.is_control_plane(),
+        }
     }
 }
 

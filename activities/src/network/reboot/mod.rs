@@ -8,6 +8,7 @@ mod boots;
 mod daemon;
 mod host;
 mod login;
+mod looks;
 mod ssh;
 mod wait;
 mod way;

@@ -91,7 +91,7 @@ mod tests {
     /// Seen to fail with: every other boot taken for a reboot.
     #[test]
     fn another_boot_is_the_nodes_own_or_refused() {
-        let boot = Boot { node: "a".into(), boot_id: "1".to_owned(), addresses: Vec::new() };
+        let boot = Boot { node: "a".into(), boot_id: "1".to_owned(), addresses: Vec::new(), control_plane: false };
         let nodes = [node("a", "2"), node("b", "3")];
         let check = |said: &str| judge(said, &boot, "core@10.0.0.5", &nodes);
         assert!(matches!(check("2"), Ok(Found::OtherBoot(boot)) if boot == "2"));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use windlass_engine::{Activity, ActivityContext, ActivityError, ActivityName, Effect};
 
-use super::Boot;
+use super::{Boot, looks};
 use crate::cluster::Cluster;
 use crate::condition::{Reason, Verdict};
 use crate::requests::ASSUMED;
@@ -52,8 +52,11 @@ impl Activity for AwaitReboots {
     async fn run(self, cx: ActivityContext<Cluster>) -> Result<Rebooted, ActivityError> {
         let outage_budget = Duration::from_secs(u64::from(self.outage_minutes) * 60);
         // Without a network nothing else is well, and nobody should have to read that.
-        let wait = Wait { outage_budget, alone: true, ..Wait::default() };
-        let seen = wait_for(&cx, wait, |snapshot| self.judge(snapshot)).await?;
+        let wait = Wait { outage_budget, alone: true, told_elsewhere: true, ..Wait::default() };
+        let seen = tokio::select! {
+            seen = wait_for(&cx, wait, |snapshot| self.judge(snapshot)) => seen?,
+            never = looks::tell(&cx, &self.boots, outage_budget) => match never {},
+        };
         let boots = self.boots.iter().filter_map(|boot| {
             let node = seen.snapshot.nodes.get(boot.node.as_str())?;
             Some(Boot::of(node))

@@ -49,6 +49,7 @@ struct Inner {
     records: Vec<AuditRecord>,
     reads: BTreeMap<ReadKey, u64>,
     read: watch::Sender<u64>,
+    written: watch::Sender<u64>,
     file: Option<File>,
     open_watches: usize,
     most_watches: usize,
@@ -73,6 +74,11 @@ impl Audit {
     /// Counts all reads, for whoever waits for one.
     pub fn reading(&self) -> watch::Receiver<u64> {
         self.lock().read.subscribe()
+    }
+
+    /// Counts all writes, for whoever waits for one.
+    pub fn writing(&self) -> watch::Receiver<u64> {
+        self.lock().written.subscribe()
     }
 
     /// Watches that are open now.
@@ -105,6 +111,9 @@ impl Audit {
             }
         }
         inner.records.push(record);
+        let written = inner.written.clone();
+        drop(inner);
+        written.send_modify(|count| *count += 1);
     }
 
     pub(crate) fn read(&self, key: ReadKey) {

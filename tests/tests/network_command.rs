@@ -23,6 +23,12 @@ const KILLS: std::ops::Range<u64> = 6..16;
 /// The longest time that a worker is let live.
 const LONGEST_LIFE_MILLIS: u64 = 2_000;
 
+/// A host that is told is on record a few milliseconds later.
+const LONGEST_MOMENT_MICROS: u64 = 2_000;
+
+/// How long nobody drives the run after a worker's end: ten simulated minutes at most, in which hosts reboot.
+const LONGEST_PAUSE_MILLIS: u64 = 1_000;
+
 /// A worker that finds no API ends, and another one is started; the API is away for some seconds at a time.
 const MOST_STARTS: usize = 100;
 const BETWEEN_STARTS: Duration = Duration::from_millis(300);
@@ -75,6 +81,20 @@ fn judge(sim: &Sim, place: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Waits until one more host is told to reboot; a moment later that is done, and mostly not yet on record.
+async fn one_more_told(sim: &Sim, moment: Duration) {
+    let mut writing = sim.audit().writing();
+    loop {
+        // The cluster outlives the test's wait.
+        let _ = writing.changed().await;
+        if sim.audit().records().last().is_some_and(|record| record.path.contains("systemd-run")) {
+            // The runtime's own sleep takes a millisecond at least.
+            std::thread::sleep(moment);
+            return;
+        }
+    }
+}
+
 async fn trial(seed: u64) -> Result<()> {
     let mut rng = Rng::new(seed);
     let scratch = tempfile::tempdir()?;
@@ -84,7 +104,12 @@ async fn trial(seed: u64) -> Result<()> {
     let place = Place { journal: scratch.path().join("journal"), kubeconfig: scratch.path().join("sim/kubeconfig") };
     let mut known = Vec::new();
     for _ in 0..rng.range(KILLS) {
-        kill_after(place.worker()?.spawn()?, Duration::from_millis(rng.range(1..LONGEST_LIFE_MILLIS))).await;
+        let life = Duration::from_millis(rng.range(1..LONGEST_LIFE_MILLIS));
+        let moment = Duration::from_micros(rng.range(0..LONGEST_MOMENT_MICROS));
+        let worker = place.worker()?.spawn()?;
+        let _ = tokio::time::timeout(life, one_more_told(&sim, moment)).await;
+        kill_after(worker, Duration::ZERO).await;
+        tokio::time::sleep(Duration::from_millis(rng.range(0..LONGEST_PAUSE_MILLIS))).await;
         let now = place.records()?;
         ensure!(now.starts_with(&known), "an event that was on record is gone");
         known = now;
@@ -95,10 +120,10 @@ async fn trial(seed: u64) -> Result<()> {
     judge(&sim, &place.journal)
 }
 
-/// Seen to fail with: the boot neither looked at before a host is told nor named in what it is told.
+/// Seen to fail, in three of six trials, with: the boot neither looked at before a host is told nor named in what it is told.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_command_is_killed_again_and_again_and_each_node_reboots_once() -> Result<()> {
-    for seed in seeds(1) {
+    for seed in seeds(2) {
         trial(seed).await.with_context(|| format!("WINDLASS_SEED={seed}"))?;
     }
     Ok(())

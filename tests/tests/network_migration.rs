@@ -10,8 +10,8 @@ use chrono::{TimeDelta, Timelike as _};
 use serde_json::{Value, json};
 use windlass_engine::control::What;
 use windlass_sim::Scenario;
-use windlass_sim::store::resources::{MACHINEHEALTHCHECKS, NETWORKS_OPERATOR};
-use windlass_tests::migration::{by_ssh, migrated, to_ovn};
+use windlass_sim::store::resources::NETWORKS_OPERATOR;
+use windlass_tests::migration::{by_ssh, migrated, owed_if_begun, to_ovn};
 use windlass_tests::{
     Ending, Proof, Stage, crash_at_every_append, crash_before_every_effect, fail_every_activity, lose_every_reply,
     on_paused_time, repeat_every_activity,
@@ -111,20 +111,4 @@ fn the_network_is_switched_in_a_window_that_the_outage_fits() {
         assert!(switched.hour() >= 21 || switched.hour() < 4, "switched at {switched}");
         migrated(&stage);
     });
-}
-
-/// A migration that is asked for and not done is on record as owed, and health checks are given back.
-fn owed_if_begun(stage: &Stage, what: &str) {
-    let held: Vec<String> = stage.state().map(|state| state.held.into_keys().collect()).unwrap_or_default();
-    let operator = stage.sim.store().get(&NETWORKS_OPERATOR, None, "cluster").expect("it is there");
-    let asked = !operator["spec"]["migration"].is_null();
-    if stage.ending() == Ending::Completed {
-        assert_eq!(held, Vec::<String>::new(), "{what}: done, and still owed");
-    } else if asked {
-        assert!(held.iter().any(|key| key == "network-migration"), "{what}: asked for, not done, and not owed: {held:?}");
-    }
-    let paused = stage.sim.store().list(&MACHINEHEALTHCHECKS).into_iter();
-    let paused = paused.filter(|check| check["metadata"]["annotations"].get("cluster.x-k8s.io/paused").is_some()).count();
-    let on_record = held.iter().filter(|key| key.starts_with("machine-health-check/")).count();
-    assert_eq!(paused, on_record, "{what}: health checks paused, and on record: {held:?}");
 }

@@ -18,6 +18,7 @@ use crate::hosts::Hosts;
 use crate::ids::ClusterId;
 use crate::limiter::{CallBudget, Limiter};
 use crate::link::{Link, Source};
+use crate::openstack::{CloudAccess, Clouds};
 use crate::views::{ClusterVersion, Namespace, Pod, View};
 
 /// Who writes, as it stands in the managed fields of what we change.
@@ -33,6 +34,7 @@ pub struct Cluster {
     is_openshift: bool,
     cache: OnceLock<Cache>,
     files: OnceLock<PathBuf>,
+    pub(crate) clouds: Clouds,
 }
 
 /// What a cluster is told about its surroundings.
@@ -44,18 +46,26 @@ pub struct Settings {
     pub budget: Option<CallBudget>,
     /// How the hosts themselves are reached.
     pub hosts: Hosts,
+    /// The login at the cloud under it, where it is not to be looked for in `clouds.yaml`.
+    pub cloud: Option<CloudAccess>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { clock: Arc::new(SystemClock), budget: Some(CallBudget::POLITE), hosts: Hosts::default() }
+        Self { clock: Arc::new(SystemClock), budget: Some(CallBudget::POLITE), hosts: Hosts::default(), cloud: None }
     }
 }
 
 impl Settings {
     /// For a simulated cluster: its clock, no limit on calls, and no host.
     pub fn simulated(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, budget: None, hosts: Hosts::Simulated }
+        Self { clock, budget: None, hosts: Hosts::Simulated, cloud: None }
+    }
+
+    /// With a login at the cloud under it.
+    #[must_use]
+    pub fn with_cloud(self, cloud: Option<CloudAccess>) -> Self {
+        Self { cloud, ..self }
     }
 }
 
@@ -84,7 +94,7 @@ impl Cluster {
     pub async fn from_client(client: kube::Client, settings: Settings) -> Result<Self, ConnectError> {
         let mut link = Link::new(Source::Given, client, Limiter::new(settings.budget), settings.clock);
         link.hosts = settings.hosts;
-        Self::over(link).await
+        Self::over(link, settings.cloud).await
     }
 
     /// No cluster: for commands that need to know what activities are and reach nothing. Whatever is asked of it fails.
@@ -100,13 +110,15 @@ impl Cluster {
             is_openshift: false,
             cache: OnceLock::new(),
             files: OnceLock::new(),
+            clouds: Clouds::default(),
         }
     }
 
-    pub(crate) async fn over(link: Link) -> Result<Self, ConnectError> {
+    pub(crate) async fn over(link: Link, cloud: Option<CloudAccess>) -> Result<Self, ConnectError> {
         let id = identify(&link, None).await.map_err(|error| ConnectError::from_call(error, &link.address))?;
         let Identity { id, is_openshift } = id.ok_or_else(|| ConnectError::Nameless { server: link.address.clone() })?;
-        Ok(Self { link: Arc::new(link), id, is_openshift, cache: OnceLock::new(), files: OnceLock::new() })
+        let clouds = Clouds::new(cloud);
+        Ok(Self { link: Arc::new(link), id, is_openshift, cache: OnceLock::new(), files: OnceLock::new(), clouds })
     }
 
     /// The cluster's id.

@@ -152,9 +152,10 @@ impl Cluster {
         let config = configuration(connection).await?;
         let (address, proxy) = (config.cluster_url.to_string().trim_end_matches('/').to_owned(), config.proxy_url.clone());
         let client = client(config).await?;
-        let mut link = Link::new(Source::Kubeconfig(connection.clone()), client, Limiter::new(settings.budget), settings.clock);
-        (link.address, link.proxy, link.hosts) = (address, proxy, settings.hosts);
-        Self::over(link).await
+        let Settings { clock, budget, hosts, cloud } = settings;
+        let mut link = Link::new(Source::Kubeconfig(connection.clone()), client, Limiter::new(budget), clock);
+        (link.address, link.proxy, link.hosts) = (address, proxy, hosts);
+        Self::over(link, cloud).await
     }
 }
 

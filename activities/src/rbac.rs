@@ -200,6 +200,7 @@ pub fn needed_by(activity: &str) -> Option<Vec<Permission>> {
     ];
     let own = table.iter().find(|(name, _)| name.as_str() == activity).map(|(_, permissions)| permissions.concat());
     own.or_else(|| crate::canary::needed_by(activity))
+        .or_else(|| crate::kuryr::needed_by(activity))
         .or_else(|| crate::network::needed_by(activity))
         .or_else(|| crate::ovn::needed_by(activity))
 }

@@ -22,6 +22,7 @@ pub fn register(registry: Registry, cluster: &Arc<Cluster>) -> Registry {
         crate::deadline::register,
         crate::estimate::register,
         crate::health::register,
+        crate::kuryr::register,
         crate::network::register,
         crate::ovn::register,
         crate::target::register,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use windlass_activities::openstack::{CloudAccess, Secret};
 use windlass_engine::{Clock, Timestamp};
 use windlass_sim::hazards::Faults;
 use windlass_sim::kube_ovn::real::{RealRaft, Settings};
@@ -196,4 +197,12 @@ impl Clock for SimulatedTime {
     fn sleep_until(&self, at: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(self.0.sleep_until(at.to_datetime()))
     }
+}
+
+/// The login at the cloud under a simulated cluster, where there is one.
+pub(crate) fn cloud_access(sim: &Sim) -> Option<CloudAccess> {
+    let account = sim.openstack()?.account();
+    let url = format!("http://openstack.sim{}", account.auth_path);
+    let secret = Secret::new(account.application_credential_secret);
+    Some(CloudAccess::application(&url, &account.application_credential_id, secret))
 }

@@ -21,12 +21,15 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::api::ApiService;
 use crate::clock::SimClock;
+use crate::openstack::Account;
 
 /// A served API server; dropping it closes its connections.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
     kubeconfig: PathBuf,
+    clouds: Option<PathBuf>,
+    certificate: String,
     accepting: AbortHandle,
 }
 
@@ -72,7 +75,29 @@ impl Server {
         service.audit().append_to(&dir.join("audit.jsonl"))?;
         service.auth().require(token, token_file);
         let accepting = tokio::spawn(accept(listener, identity.acceptor, service)).abort_handle();
-        Ok(Self { address, kubeconfig, accepting })
+        Ok(Self { address, kubeconfig, clouds: None, certificate: identity.pem, accepting })
+    }
+
+    /// Writes `clouds.yaml` beside the kubeconfig, with the cloud called `openstack`.
+    pub(crate) fn introduce(&mut self, account: &Account) -> io::Result<()> {
+        let dir = self.kubeconfig.parent().unwrap_or(Path::new("."));
+        let (clouds, certificate) = (dir.join("clouds.yaml"), dir.join("ca.pem"));
+        write_private(&certificate, &self.certificate)?;
+        let Account { auth_path, region, application_credential_id: id, application_credential_secret: secret, .. } = account;
+        let text = format!(
+            "clouds:\n  openstack:\n    auth_type: v3applicationcredential\n    region_name: {region}\n    cacert: {}\n    auth:\n      \
+             auth_url: https://{}{auth_path}\n      application_credential_id: {id}\n      application_credential_secret: {secret}\n",
+            serde_json::Value::from(certificate.display().to_string()),
+            self.address
+        );
+        write_private(&clouds, &text)?;
+        self.clouds = Some(clouds);
+        Ok(())
+    }
+
+    /// The `clouds.yaml` that leads to its cloud, where there is one.
+    pub fn clouds(&self) -> Option<&Path> {
+        self.clouds.as_deref()
     }
 
     /// Where it listens.

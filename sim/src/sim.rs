@@ -127,7 +127,10 @@ impl Sim {
 
     /// Serves the cluster on loopback and writes `kubeconfig` and `audit.jsonl` to `dir`.
     pub async fn serve(&self, dir: &Path, port: u16) -> io::Result<Server> {
-        let server = Server::start(self.service(), dir, port).await?;
+        let mut server = Server::start(self.service(), dir, port).await?;
+        if let Some(openstack) = &self.openstack {
+            server.introduce(&openstack.account())?;
+        }
         if !self.disconnected && self.kube_ovn.is_none() {
             let upstream = format!("https://{}{UPDATE_SERVICE_PATH}", server.address());
             self.set_upstream(&upstream).map_err(io::Error::other)?;

@@ -23,4 +23,4 @@ pub use proof::{
 };
 pub use rig::{LONGEST, Rig, kill_after, serve};
 pub use seeds::{Seeds, seeds, soaking};
-pub use stage::{Ending, Stage};
+pub use stage::{Ending, Stage, cloud_access};

@@ -9,6 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use windlass_activities::estimate::Estimates;
 use windlass_activities::inventory::Inventory;
+use windlass_activities::openstack::{CloudAccess, Secret};
 use windlass_activities::{Cluster, Settings};
 use windlass_engine::control::{Refusal, Request, What, record_offline, record_offline_with};
 use windlass_engine::journal::{Journal, MemoryJournal};
@@ -16,6 +17,7 @@ use windlass_engine::{
     AttemptHook, Clock, Event, Json, OpenRun, Progress, Record, Registry, RunId, Timestamp, Until, Update, Worker, WorkerError,
     WorkerHandle, WorkerOptions,
 };
+use windlass_sim::check::CloudBaseline;
 use windlass_sim::kube_ovn::Backend;
 use windlass_sim::{ClusterShape, Scenario, Sim, SimClock};
 use windlass_workflows::foresight::draft;
@@ -42,6 +44,8 @@ impl Clock for SimulatedTime {
 pub struct Stage {
     /// The cluster; it lives through every crash of the worker.
     pub sim: Sim,
+    /// The cloud under it as it was in the beginning, where there is one.
+    pub cloud: Option<CloudBaseline>,
     /// The journal; it lives through every crash too.
     pub journal: MemoryJournal,
     clock: Arc<dyn Clock>,
@@ -68,6 +72,14 @@ pub enum Ending {
     Stuck(String),
 }
 
+/// The login at the cloud under a simulated cluster, where there is one.
+pub fn cloud_access(sim: &Sim) -> Option<CloudAccess> {
+    let account = sim.openstack()?.account();
+    let url = format!("http://openstack.sim{}", account.auth_path);
+    let secret = Secret::new(account.application_credential_secret);
+    Some(CloudAccess::application(&url, &account.application_credential_id, secret))
+}
+
 impl Stage {
     /// Sets the stage.
     pub fn new(workflow: &'static str, shape: ClusterShape, scenario: Scenario) -> Self {
@@ -92,7 +104,18 @@ impl Stage {
         let clock: Arc<dyn Clock> = Arc::new(SimulatedTime(sim.clock().clone()));
         let run = RunId::new(Timestamp::from(epoch), [7; 10]);
         let files = tempfile::tempdir().expect("a folder can be made");
-        Self { sim, journal: MemoryJournal::new(), clock, workflow, run, files, worker: Mutex::default(), said: Mutex::default() }
+        let cloud = sim.openstack().map(CloudBaseline::of);
+        Self {
+            sim,
+            cloud,
+            journal: MemoryJournal::new(),
+            clock,
+            workflow,
+            run,
+            files,
+            worker: Mutex::default(),
+            said: Mutex::default(),
+        }
     }
 
     /// The clock of the worker; it shows what the cluster's shows.
@@ -105,6 +128,10 @@ impl Stage {
         self.run
     }
 
+    fn settings(&self) -> Settings {
+        Settings::simulated(self.clock.clone()).with_cloud(cloud_access(&self.sim))
+    }
+
     /// A new worker process: its own connection, its own watches, nothing remembered. It drives the run as far as it goes, or until
     /// its journal refuses an append; `first` creates the run.
     pub async fn drive(
@@ -114,7 +141,7 @@ impl Stage {
         hook: Option<Arc<dyn AttemptHook>>,
     ) -> anyhow::Result<()> {
         let client = kube::Client::new(self.sim.service(), "default");
-        let cluster = Arc::new(Cluster::from_client(client, Settings::simulated(self.clock.clone())).await?);
+        let cluster = Arc::new(Cluster::from_client(client, self.settings()).await?);
         cluster.keep_files_in(self.files.path().to_owned());
         let options = WorkerOptions { until: Until::Settled, hook, ..WorkerOptions::default() };
         let registry = windlass_workflows::register(Registry::new(), &cluster);
@@ -290,7 +317,7 @@ impl Stage {
     /// What a plan of a change of ovn-central says against it.
     pub async fn blockers(&self, input: &Value) -> anyhow::Result<Vec<String>> {
         let client = kube::Client::new(self.sim.service(), "default");
-        let cluster = Arc::new(Cluster::from_client(client, Settings::simulated(self.clock.clone())).await?);
+        let cluster = Arc::new(Cluster::from_client(client, self.settings()).await?);
         let (input, estimates) = (Json::of(input)?, Estimates::default());
         let draft = draft(&cluster, &self.clock, self.workflow, &input, &estimates).await;
         let draft = draft.map_err(|error| anyhow::anyhow!("there can be no plan: {error}"))?;

@@ -115,6 +115,15 @@ async fn the_permissions_of_the_networks_migrations_are_enough() {
     check_on(ClusterShape::default(), "sdn-to-ovn", json!({"adopt": true}), &["adopt"], &[]).await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_permissions_of_a_migration_from_kuryr_are_enough() {
+    let mut shape = ClusterShape::default();
+    shape.suit_kuryr();
+    let writes = ["patch networks.config.openshift.io", "patch pods", "patch services", "patch kuryrnetworks.openstack.org"];
+    let gates = ["prepare-nodes", "switch-network", "clean-up-kuryr"];
+    check_on(shape, "kuryr-to-ovn", json!({"cloud": "openstack"}), &gates, &writes).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_permissions_of_a_snapshot_are_enough_and_only_read() {
     let sim = Sim::start(ClusterShape::default(), Scenario::calm(), SimClock::new(chrono::Utc::now(), 1.0)).expect("a cluster");

@@ -7,6 +7,7 @@ use windlass_activities::Cluster;
 use windlass_activities::admin_ack::{Gate, Gates};
 use windlass_activities::canary::{ReadWave, WaveState, Waves};
 use windlass_activities::estimate::{Estimates, Spread};
+use windlass_activities::kuryr::KuryrInventory;
 use windlass_activities::network::check::MigrationReport;
 use windlass_activities::network::infer::Inferred;
 use windlass_activities::network::reboot::Logins;
@@ -29,6 +30,8 @@ pub struct Draft {
     pub migration: Option<MigrationReport>,
     /// How far a migration had come that is taken over.
     pub adoption: Option<Inferred>,
+    /// What Kuryr has in the cloud.
+    pub kuryr: Option<KuryrInventory>,
     /// How long its steps take, by the place of their deed.
     pub spreads: Vec<Spread>,
 }
@@ -59,6 +62,7 @@ const QUICK: Spread = Spread { p50_seconds: 1, p90_seconds: 5 };
 
 /// Reads that are made for real when a plan is made: they end at once and say how things stand.
 const LOOKS: &[&str] = &[
+    "capture-kuryr",
     "check-credential-files",
     "check-disconnected",
     "check-logins",
@@ -105,6 +109,7 @@ pub async fn draft(
         central: None,
         migration: None,
         adoption: None,
+        kuryr: None,
         spreads: Vec::new(),
     };
     let foresight = foresee(&registry, workflow, input, clock.now(), &mut teller).await?;
@@ -114,8 +119,8 @@ pub async fn draft(
         Deed::Gate { .. } | Deed::Sleep | Deed::Hold { .. } | Deed::GiveBack { .. } => Spread { p50_seconds: 0, p90_seconds: 0 },
     };
     let spreads = foresight.deeds.iter().map(|deed| &deed.what).map(of_deed).collect();
-    let Teller { preflight, central, migration, adoption, .. } = teller;
-    Ok(Draft { foresight, preflight, central, migration, adoption, spreads })
+    let Teller { preflight, central, migration, adoption, kuryr, .. } = teller;
+    Ok(Draft { foresight, preflight, central, migration, adoption, kuryr, spreads })
 }
 
 struct Teller<'a> {
@@ -130,6 +135,7 @@ struct Teller<'a> {
     central: Option<CentralReport>,
     migration: Option<MigrationReport>,
     adoption: Option<Inferred>,
+    kuryr: Option<KuryrInventory>,
     spreads: Vec<Spread>,
 }
 
@@ -226,6 +232,13 @@ impl Teller<'_> {
                 self.adoption = Some(read(&output)?);
                 Ok(output)
             }
+            "capture-kuryr" => {
+                let inventory: KuryrInventory = read(&output)?;
+                // Pods come and go every minute: what is there when its turn comes is shown at the gate, each with its id.
+                let later = KuryrInventory { cluster: inventory.cluster.clone(), ..KuryrInventory::default() };
+                self.kuryr = Some(inventory);
+                written(&later)
+            }
             "choose-waves" => {
                 self.waves = Some(read(&output)?);
                 Ok(output)
@@ -255,7 +268,7 @@ impl Teller<'_> {
             }
             "await-reboots" => REBOOT_ALL,
             "await-ovn-members" | "kick-ovn-server" | "restart-ovs-pod" => POD,
-            "await-central-rollout" | "await-database-client" => ROLLOUT,
+            "await-central-rollout" | "await-database-client" | "remove-kuryr-finalizers" => ROLLOUT,
             "back-up-ovn-database" | "look-at-ovn-directory" | "move-ovn-directory-aside" => COPY,
             _ => QUICK,
         }

@@ -10,6 +10,7 @@ pub mod eus_update;
 pub mod foresight;
 mod hold_still;
 mod insist;
+pub mod kuryr_to_ovn;
 pub mod network_migration;
 pub mod ovn_central;
 mod patience;
@@ -42,6 +43,9 @@ pub const CANARY_DRILL: &str = "canary-drill";
 /// The registered name of [`network_migration::sdn_to_ovn`].
 pub const SDN_TO_OVN: &str = "sdn-to-ovn";
 
+/// The registered name of [`kuryr_to_ovn::kuryr_to_ovn`].
+pub const KURYR_TO_OVN: &str = "kuryr-to-ovn";
+
 /// The registered name of [`network_migration::ovn_to_sdn`].
 pub const OVN_TO_SDN: &str = "ovn-to-sdn";
 
@@ -58,6 +62,7 @@ pub const OVN_CENTRAL_REPLACE: &str = "ovn-central-replace";
 pub const CATALOGUE: &[(&str, u32, &str)] = &[
     (CLUSTER_UPDATE, 1, "to another release of the same minor, or to the next minor"),
     (EUS_UPDATE, 2, "from one EUS release to the next, with one reboot of each worker"),
+    (KURYR_TO_OVN, 1, "the network goes from Kuryr to OVN-Kubernetes, and Kuryr's objects leave the cloud"),
     (OVN_CENTRAL_ADD, 1, "a node joins Kube-OVN's ovn-central, in both databases"),
     (OVN_CENTRAL_REMOVE, 1, "a node leaves Kube-OVN's ovn-central, in both databases"),
     (OVN_CENTRAL_REPLACE, 1, "one node of Kube-OVN's ovn-central is exchanged for another"),
@@ -71,6 +76,7 @@ pub fn register(registry: Registry, cluster: &Arc<Cluster>) -> Registry {
         .workflow(CANARY_DRILL, 1, canary::canary_drill)
         .workflow(CLUSTER_UPDATE, 1, cluster_update::cluster_update)
         .workflow(EUS_UPDATE, 2, eus_update::eus_update)
+        .workflow(KURYR_TO_OVN, 1, kuryr_to_ovn::kuryr_to_ovn)
         .workflow(OVN_CENTRAL_ADD, 1, ovn_central::ovn_central_add)
         .workflow(OVN_CENTRAL_REMOVE, 1, ovn_central::ovn_central_remove)
         .workflow(OVN_CENTRAL_REPLACE, 1, ovn_central::ovn_central_replace)

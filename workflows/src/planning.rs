@@ -3,6 +3,7 @@
 use windlass_activities::deadline::Deadline;
 use windlass_activities::estimate::Estimates;
 use windlass_activities::inventory::Inventory;
+use windlass_activities::kuryr::KuryrInventory;
 use windlass_activities::network::infer::Inferred;
 use windlass_activities::network::reboot::AwaitReboots;
 use windlass_activities::network::switch::SwitchPlugin;
@@ -54,6 +55,7 @@ pub fn plan(found: &Findings<'_>) -> Plan {
         warnings.extend(migration.warnings.iter().cloned());
     }
     blockers.extend(found.draft.adoption.iter().flat_map(|adoption| adoption.refusals.iter().cloned()));
+    warnings.extend(found.draft.kuryr.iter().flat_map(of_kuryr));
     warnings.extend(found.notes.iter().cloned());
     warnings.extend(learned(found, "resolve-path", |path: UpdatePath| path.notes));
     warnings.extend(learned(found, "resolve-target", |target: Target| target.notes));
@@ -223,7 +225,21 @@ fn learned<T: serde::de::DeserializeOwned>(found: &Findings<'_>, activity: &str,
 }
 
 /// The keys of changes that are done, or owed.
-const OWED: [&str; 2] = [crate::network_migration::OWED, crate::ovn_central::OWED];
+const OWED: [&str; 3] = [crate::kuryr_to_ovn::OWED, crate::network_migration::OWED, crate::ovn_central::OWED];
+
+/// What Kuryr has now; what it has when its turn comes is shown at the gate.
+fn of_kuryr(inventory: &KuryrInventory) -> Vec<String> {
+    let mut lines = vec![format!(
+        "Kuryr has {} with the tag {}; at the gate clean-up-kuryr each is shown as it is then, and deleted by its id",
+        inventory.in_words(),
+        inventory.tag()
+    )];
+    if let Some((router, why)) = inventory.router.as_ref().and_then(|router| Some((router, router.stays.as_ref()?))) {
+        lines.push(format!("router {} ({}) stays: {why}", router.id, router.name));
+    }
+    lines.extend(inventory.not_ours.iter().map(|line| format!("{line}; it is left alone")));
+    lines
+}
 
 fn restores(found: &Findings<'_>) -> Vec<String> {
     let held = found.draft.foresight.deeds.iter().filter_map(|deed| match &deed.what {

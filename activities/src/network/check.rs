@@ -13,8 +13,9 @@ use crate::views::{
     Status, View as _,
 };
 
-/// The first minor release that has no OpenShift SDN.
+/// The first minor releases that have no OpenShift SDN, and no Kuryr.
 const WITHOUT_SDN: Minor = Minor { major: 4, minor: 17 };
+const WITHOUT_KURYR: Minor = Minor { major: 4, minor: 15 };
 
 /// From so many nodes on the vendor wants to hear of it first.
 const MANY_NODES: usize = 150;
@@ -152,6 +153,9 @@ impl CheckMigration {
         let minor = minor.map(|version| Minor { major: version.major, minor: version.minor });
         match minor {
             Some(minor) if minor >= WITHOUT_SDN => found.push(format!("release {minor} has no OpenShift SDN any more")),
+            Some(minor) if self.from == NetworkPlugin::Kuryr && minor >= WITHOUT_KURYR => {
+                found.push(format!("release {minor} has no Kuryr any more"));
+            }
             Some(_) => {}
             None => found.push("the cluster does not say which release it runs".to_owned()),
         }
@@ -168,6 +172,8 @@ impl CheckMigration {
         let hosts = match self.from {
             NetworkPlugin::OpenShiftSdn => now + 50,
             NetworkPlugin::OvnKubernetes => now + GENEVE_OVERHEAD,
+            // Kuryr's networks are the cloud's own, like the hosts'.
+            NetworkPlugin::Kuryr => now,
         };
         if now > 0 && wished + GENEVE_OVERHEAD > hosts {
             let most = hosts - GENEVE_OVERHEAD;

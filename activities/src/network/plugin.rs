@@ -11,17 +11,21 @@ pub enum NetworkPlugin {
     /// OpenShift SDN; releases since 4.17 do not have it.
     #[serde(rename = "OpenShiftSDN")]
     OpenShiftSdn,
+    /// Kuryr, on OpenStack; releases since 4.15 do not have it.
+    #[serde(rename = "Kuryr")]
+    Kuryr,
 }
 
 impl NetworkPlugin {
     /// Every plugin.
-    pub const ALL: [Self; 2] = [Self::OvnKubernetes, Self::OpenShiftSdn];
+    pub const ALL: [Self; 3] = [Self::OvnKubernetes, Self::OpenShiftSdn, Self::Kuryr];
 
     /// As the network objects name it: `OVNKubernetes`.
     pub fn name(self) -> &'static str {
         match self {
             Self::OvnKubernetes => "OVNKubernetes",
             Self::OpenShiftSdn => "OpenShiftSDN",
+            Self::Kuryr => "Kuryr",
         }
     }
 
@@ -35,6 +39,7 @@ impl NetworkPlugin {
         match self {
             Self::OvnKubernetes => "OVN-Kubernetes",
             Self::OpenShiftSdn => "OpenShift SDN",
+            Self::Kuryr => "Kuryr",
         }
     }
 
@@ -43,6 +48,7 @@ impl NetworkPlugin {
         match self {
             Self::OvnKubernetes => "openshift-ovn-kubernetes",
             Self::OpenShiftSdn => "openshift-sdn",
+            Self::Kuryr => "openshift-kuryr",
         }
     }
 
@@ -51,6 +57,7 @@ impl NetworkPlugin {
         match self {
             Self::OvnKubernetes => "ovnkube-node",
             Self::OpenShiftSdn => "sdn",
+            Self::Kuryr => "kuryr-cni",
         }
     }
 
@@ -59,6 +66,7 @@ impl NetworkPlugin {
         match self {
             Self::OvnKubernetes => "ovnKubernetesConfig",
             Self::OpenShiftSdn => "openshiftSDNConfig",
+            Self::Kuryr => "kuryrConfig",
         }
     }
 

@@ -61,6 +61,7 @@ impl Activity for ClearPluginSettings {
         let there = match self.plugin {
             NetworkPlugin::OvnKubernetes => network.ovn.is_some(),
             NetworkPlugin::OpenShiftSdn => network.sdn.is_some(),
+            NetworkPlugin::Kuryr => network.kuryr.is_some(),
         };
         if there {
             cx.world().patch::<NetworkOperator>(None, CLUSTER, &self.patch()).await?;

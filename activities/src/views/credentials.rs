@@ -96,6 +96,9 @@ pub struct InfrastructureStatus {
     /// `HighlyAvailable`, `SingleReplica`, `External`.
     #[serde(deserialize_with = "super::nullable", skip_serializing_if = "String::is_empty")]
     pub control_plane_topology: String,
+    /// What everything of the cluster is called by in its cloud: `ocp-7xk2p`.
+    #[serde(deserialize_with = "super::nullable", skip_serializing_if = "String::is_empty")]
+    pub infrastructure_name: String,
 }
 
 /// Names a platform.

@@ -8,6 +8,7 @@ mod cluster_version;
 mod condition;
 mod config_map;
 mod credentials;
+mod kuryr;
 mod layered;
 mod machine;
 mod mirror;
@@ -35,6 +36,10 @@ pub use config_map::{ConfigMap, Namespace};
 pub use credentials::{
     Authentication, AuthenticationSpec, CloudCredential, CloudCredentialSpec, CredentialsRequest, CredentialsRequestSpec,
     Infrastructure, InfrastructureStatus, PlatformStatus, SecretRef,
+};
+pub use kuryr::{
+    CloudId, KuryrLoadBalancer, KuryrLoadBalancerStatus, KuryrNetwork, KuryrNetworkPolicy, KuryrNetworkPolicyStatus,
+    KuryrNetworkStatus, KuryrPort, NetworkPolicy,
 };
 pub use layered::{
     AccessReview, AccessReviewStatus, BareMetalHost, BareMetalHostSpec, CephCluster, CephClusterStatus, CephHealth, EtcdOperator,

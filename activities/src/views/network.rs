@@ -107,6 +107,9 @@ pub struct DefaultNetwork {
     /// OpenShift SDN's.
     #[serde(rename = "openshiftSDNConfig", skip_serializing_if = "Option::is_none")]
     pub sdn: Option<SdnConfig>,
+    /// Kuryr's, as they stand there.
+    #[serde(rename = "kuryrConfig", skip_serializing_if = "Option::is_none")]
+    pub kuryr: Option<serde_json::Value>,
     /// OVN-Kubernetes'.
     #[serde(rename = "ovnKubernetesConfig", skip_serializing_if = "Option::is_none")]
     pub ovn: Option<OvnConfig>,

@@ -10,6 +10,12 @@ use windlass_activities::credentials::{AwaitCredentialsUpgradeable, CheckCredent
 use windlass_activities::deadline::ReadDeadlines;
 use windlass_activities::estimate::ReadEstimates;
 use windlass_activities::inventory::ReadInventory;
+use windlass_activities::kuryr::capture::CaptureKuryr;
+use windlass_activities::kuryr::delete::DeleteCloudObject;
+use windlass_activities::kuryr::detach::{DetachSubnet, RemoveSubPorts};
+use windlass_activities::kuryr::finalizers::{DeleteGatewayService, RemoveFinalizers};
+use windlass_activities::kuryr::ports::DeletePorts;
+use windlass_activities::kuryr::sweep::SweepKuryr;
 use windlass_activities::machine_health::{ListHealthChecks, PauseHealthCheck, ResumeHealthCheck};
 use windlass_activities::network::backup::BackUpNetwork;
 use windlass_activities::network::check::CheckMigration;
@@ -37,7 +43,7 @@ use windlass_activities::verify::{CheckHealth, FinalVerification};
 use windlass_engine::{Activity, ActivityName};
 use windlass_sim::snapshot::{KINDS, Kept, Reach};
 use windlass_workflows::{
-    CLUSTER_UPDATE, EUS_UPDATE, OVN_CENTRAL_ADD, OVN_CENTRAL_REMOVE, OVN_CENTRAL_REPLACE, OVN_TO_SDN, SDN_TO_OVN,
+    CLUSTER_UPDATE, EUS_UPDATE, KURYR_TO_OVN, OVN_CENTRAL_ADD, OVN_CENTRAL_REMOVE, OVN_CENTRAL_REPLACE, OVN_TO_SDN, SDN_TO_OVN,
 };
 
 use crate::app::App;
@@ -135,6 +141,18 @@ const NETWORK: [ActivityName; 22] = [
     ReadEstimates::NAME,
 ];
 
+/// What the migration from Kuryr runs besides.
+const KURYR: [ActivityName; 8] = [
+    CaptureKuryr::NAME,
+    RemoveFinalizers::NAME,
+    DeleteGatewayService::NAME,
+    DeleteCloudObject::NAME,
+    DetachSubnet::NAME,
+    RemoveSubPorts::NAME,
+    DeletePorts::NAME,
+    SweepKuryr::NAME,
+];
+
 /// What asks for the permissions of `windlass snapshot`.
 const SNAPSHOT: &str = "snapshot";
 
@@ -164,6 +182,7 @@ pub(crate) fn run(app: &App, args: &Args) -> Outcome {
             needed_for(OVN_CENTRAL.iter().map(|name| name.as_str())).chain([CONNECT, IDENTIFY]).collect()
         }
         SDN_TO_OVN | OVN_TO_SDN => needed_for(NETWORK.iter().map(|name| name.as_str())).chain([CONNECT]).collect(),
+        KURYR_TO_OVN => needed_for(NETWORK.iter().chain(&KURYR).map(|name| name.as_str())).chain([CONNECT]).collect(),
         SNAPSHOT => KINDS.iter().flat_map(reads).chain([CONNECT]).collect(),
         other => {
             let known = windlass_workflows::CATALOGUE.iter().map(|(name, _, _)| *name).collect::<Vec<_>>();

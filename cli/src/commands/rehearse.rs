@@ -8,7 +8,6 @@ use windlass_activities::{Cluster, Settings};
 use windlass_engine::control::{Request, What};
 use windlass_engine::journal::{DiskJournal, JournalOptions};
 use windlass_engine::{Clock, Registry, RunId};
-use windlass_sim::check::Baseline;
 use windlass_sim::{Sim, SimClock};
 use windlass_workflows::Plan;
 
@@ -18,8 +17,8 @@ use crate::commands::start::{create, told_plan};
 use crate::drive::{Drive, Driven};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::procedure::{COPIES, Prepared, Procedure};
-use crate::render::rehearsal::Rehearsal;
-use crate::simulation::{self, ShapeArgs, SimulatedTime};
+use crate::render::rehearsal::{Before, Rehearsal};
+use crate::simulation::{self, ShapeArgs, SimulatedTime, cloud_access};
 use crate::ui::Format;
 
 /// Run a workflow on a simulated cluster: the real workflow, engine and journal, in seconds.
@@ -50,10 +49,11 @@ pub(crate) async fn run(app: &App, mut args: Args) -> Outcome {
     let sim = planned.start_settled(clock).await?;
     let clock: Arc<dyn Clock> = Arc::new(SimulatedTime(sim.clock().clone()));
     let client = kube::Client::new(sim.service(), "default");
-    let cluster = Arc::new(Cluster::from_client(client, Settings::simulated(clock.clone())).await?);
+    let cluster =
+        Arc::new(Cluster::from_client(client, Settings::simulated(clock.clone()).with_cloud(cloud_access(&sim))).await?);
     let dir = journal_dir(app)?;
     cluster.keep_files_in(dir.join(COPIES));
-    let baseline = Baseline::of(&sim);
+    let baseline = Before::of(&sim);
     let prepared = args.workflow.prepare(&cluster, &clock).await?;
     prepared.refuse_blocked()?;
     let run = rehearsal_id(&clock, args.shape.seed);
@@ -133,7 +133,7 @@ fn journal_dir(app: &App) -> Result<PathBuf, Failure> {
     Ok(scratch.keep())
 }
 
-async fn report(app: &App, plan: &Plan, (sim, baseline): (&Sim, &Baseline), run: RunId, dir: PathBuf, exit: Exit) -> Outcome {
+async fn report(app: &App, plan: &Plan, (sim, baseline): (&Sim, &Before), run: RunId, dir: PathBuf, exit: Exit) -> Outcome {
     let view = Books::open(&dir)?.run(run)?.view;
     let rehearsal = Rehearsal::of(&view, plan, sim, baseline, dir).await;
     match app.ui.format {

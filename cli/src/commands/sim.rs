@@ -52,6 +52,9 @@ pub(crate) async fn run(app: &App, args: &Args) -> Outcome {
     app.ui.data(&format!("{kubeconfig}\n"))?;
     app.ui.talk(&format!("cluster {} listens at https://{}, {speed} times real time", sim.cluster_id(), server.address()));
     app.ui.talk(&format!("next: export KUBECONFIG={kubeconfig}"));
+    if let Some(clouds) = server.clouds() {
+        app.ui.talk(&format!("      export OS_CLIENT_CONFIG_FILE={}", clouds.display()));
+    }
     let listen = |kind| signal(kind).map_err(|e| Failure::new(Kind::Failed, format!("no signals can be received: {e}"), "retry"));
     let (mut int, mut term) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
     tokio::select! {

@@ -6,10 +6,12 @@ use windlass_engine::foresee::{Deed, Foresight};
 use windlass_engine::{Json, Timestamp};
 use windlass_workflows::cluster_update::ClusterUpdate;
 use windlass_workflows::eus_update::EusUpdate;
+use windlass_workflows::kuryr_to_ovn::KuryrMigration;
 use windlass_workflows::network_migration::NetworkMigration;
 use windlass_workflows::ovn_central::{OvnCentralAdd, OvnCentralRemove, OvnCentralReplace, Pins};
 use windlass_workflows::{
-    CLUSTER_UPDATE, EUS_UPDATE, OVN_CENTRAL_ADD, OVN_CENTRAL_REMOVE, OVN_CENTRAL_REPLACE, OVN_TO_SDN, SDN_TO_OVN, Terms,
+    CLUSTER_UPDATE, EUS_UPDATE, KURYR_TO_OVN, OVN_CENTRAL_ADD, OVN_CENTRAL_REMOVE, OVN_CENTRAL_REPLACE, OVN_TO_SDN, SDN_TO_OVN,
+    Terms,
 };
 
 use crate::failure::{Failure, Kind};
@@ -31,6 +33,8 @@ pub(crate) enum Input {
     ToOvn(NetworkMigration),
     /// Of a migration to OpenShift SDN.
     ToSdn(NetworkMigration),
+    /// Of a migration from Kuryr.
+    FromKuryr(KuryrMigration),
 }
 
 impl Input {
@@ -47,6 +51,7 @@ impl Input {
             OVN_CENTRAL_REPLACE => json.to().map(Self::Replace).map_err(unreadable),
             SDN_TO_OVN => json.to().map(Self::ToOvn).map_err(unreadable),
             OVN_TO_SDN => json.to().map(Self::ToSdn).map_err(unreadable),
+            KURYR_TO_OVN => json.to().map(Self::FromKuryr).map_err(unreadable),
             other => Err(Failure::usage(format!("there is no workflow {other}"), "plan again with this build")),
         }
     }
@@ -61,6 +66,7 @@ impl Input {
             Self::Replace(_) => OVN_CENTRAL_REPLACE,
             Self::ToOvn(_) => SDN_TO_OVN,
             Self::ToSdn(_) => OVN_TO_SDN,
+            Self::FromKuryr(_) => KURYR_TO_OVN,
         }
     }
 
@@ -73,6 +79,7 @@ impl Input {
             Self::Add(input) => Json::of(input),
             Self::Replace(input) => Json::of(input),
             Self::ToOvn(input) | Self::ToSdn(input) => Json::of(input),
+            Self::FromKuryr(input) => Json::of(input),
         };
         written.map_err(|e| Failure::new(Kind::Failed, format!("the input can't be written down: {e}"), "plan again"))
     }
@@ -82,7 +89,7 @@ impl Input {
         match self {
             Self::Eus(input) => Some(&input.terms),
             Self::Cluster(input) => Some(&input.terms),
-            Self::Remove(_) | Self::Add(_) | Self::Replace(_) | Self::ToOvn(_) | Self::ToSdn(_) => None,
+            Self::Remove(_) | Self::Add(_) | Self::Replace(_) | Self::ToOvn(_) | Self::ToSdn(_) | Self::FromKuryr(_) => None,
         }
     }
 
@@ -94,6 +101,7 @@ impl Input {
             | Self::Add(OvnCentralAdd { terms, .. })
             | Self::Replace(OvnCentralReplace { terms, .. }) => terms.windows.as_ref(),
             Self::ToOvn(input) | Self::ToSdn(input) => input.windows.as_ref(),
+            Self::FromKuryr(input) => input.migration.windows.as_ref(),
         }
     }
 
@@ -101,7 +109,7 @@ impl Input {
         match self {
             Self::Eus(input) => Some(&mut input.terms),
             Self::Cluster(input) => Some(&mut input.terms),
-            Self::Remove(_) | Self::Add(_) | Self::Replace(_) | Self::ToOvn(_) | Self::ToSdn(_) => None,
+            Self::Remove(_) | Self::Add(_) | Self::Replace(_) | Self::ToOvn(_) | Self::ToSdn(_) | Self::FromKuryr(_) => None,
         }
     }
 
@@ -126,7 +134,7 @@ impl Input {
             Self::Remove(OvnCentralRemove { terms, .. })
             | Self::Add(OvnCentralAdd { terms, .. })
             | Self::Replace(OvnCentralReplace { terms, .. }) => terms.planned = None,
-            Self::ToOvn(_) | Self::ToSdn(_) => {}
+            Self::ToOvn(_) | Self::ToSdn(_) | Self::FromKuryr(_) => {}
         }
         self
     }

@@ -16,14 +16,15 @@ use windlass_sim::shape::NetworkPlugin;
 use windlass_workflows::cluster_update::ClusterUpdate;
 use windlass_workflows::eus_update::EusUpdate;
 use windlass_workflows::{
-    CLUSTER_UPDATE, EUS_UPDATE, OVN_CENTRAL_ADD, OVN_CENTRAL_REMOVE, OVN_CENTRAL_REPLACE, OVN_TO_SDN, Plan, SDN_TO_OVN,
+    CLUSTER_UPDATE, EUS_UPDATE, KURYR_TO_OVN, OVN_CENTRAL_ADD, OVN_CENTRAL_REMOVE, OVN_CENTRAL_REPLACE, OVN_TO_SDN, Plan,
+    SDN_TO_OVN,
 };
 
 use crate::failure::Failure;
 
 use central::{CentralArgs, CentralReplaceArgs};
 pub(crate) use input::Input;
-use network::{BegunArgs, ToOvnArgs, ToSdnArgs};
+use network::{BegunArgs, BegunKuryrArgs, FromKuryrArgs, ToOvnArgs, ToSdnArgs};
 pub(crate) use prepare::{COPIES, Prepared, catalogue, connect, prepare};
 use terms::TermsArgs;
 
@@ -44,6 +45,8 @@ pub(crate) enum Procedure {
     SdnToOvn(ToOvnArgs),
     /// Back from OVN-Kubernetes to OpenShift SDN
     OvnToSdn(ToSdnArgs),
+    /// From Kuryr to OVN-Kubernetes, and Kuryr's objects out of the OpenStack project
+    KuryrToOvn(FromKuryrArgs),
 }
 
 /// The workflows that go on with what somebody began by hand.
@@ -53,6 +56,8 @@ pub(crate) enum Begun {
     SdnToOvn(BegunArgs),
     /// A migration back from OVN-Kubernetes to OpenShift SDN
     OvnToSdn(BegunArgs),
+    /// A migration from Kuryr to OVN-Kubernetes
+    KuryrToOvn(BegunKuryrArgs),
 }
 
 impl Begun {
@@ -61,6 +66,7 @@ impl Begun {
         match self {
             Self::SdnToOvn(args) => Procedure::SdnToOvn(args.to_ovn()),
             Self::OvnToSdn(args) => Procedure::OvnToSdn(args.to_sdn()),
+            Self::KuryrToOvn(args) => Procedure::KuryrToOvn(args.kuryr()),
         }
     }
 }
@@ -114,6 +120,7 @@ impl Procedure {
             Self::OvnCentralReplace(_) => OVN_CENTRAL_REPLACE,
             Self::SdnToOvn(_) => SDN_TO_OVN,
             Self::OvnToSdn(_) => OVN_TO_SDN,
+            Self::KuryrToOvn(_) => KURYR_TO_OVN,
         }
     }
 
@@ -139,7 +146,7 @@ impl Procedure {
                 args.node.get_or_insert_with(|| LEAVES.to_owned());
                 args.with.get_or_insert_with(|| JOINS.to_owned());
             }
-            Self::SdnToOvn(_) | Self::OvnToSdn(_) => {}
+            Self::SdnToOvn(_) | Self::OvnToSdn(_) | Self::KuryrToOvn(_) => {}
         }
     }
 
@@ -153,6 +160,7 @@ impl Procedure {
             Self::OvnCentralReplace(args) => args.exchange().map(Input::Replace),
             Self::SdnToOvn(args) => args.migration().map(Input::ToOvn),
             Self::OvnToSdn(args) => args.migration().map(Input::ToSdn),
+            Self::KuryrToOvn(args) => args.migration().map(Input::FromKuryr),
         }
     }
 
@@ -165,7 +173,8 @@ impl Procedure {
             | Self::OvnCentralAdd(_)
             | Self::OvnCentralReplace(_)
             | Self::SdnToOvn(_)
-            | Self::OvnToSdn(_) => false,
+            | Self::OvnToSdn(_)
+            | Self::KuryrToOvn(_) => false,
         }
     }
 
@@ -176,6 +185,10 @@ impl Procedure {
                 shape.kube_ovn.get_or_insert_default();
             }
             Self::SdnToOvn(_) => shape.network = NetworkPlugin::Sdn,
+            Self::KuryrToOvn(_) => {
+                shape.network = NetworkPlugin::Kuryr;
+                shape.suit_kuryr();
+            }
             Self::EusUpdate(_) | Self::ClusterUpdate(_) | Self::OvnToSdn(_) => {}
         }
     }

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use windlass_activities::network::reboot::RebootWay;
 use windlass_activities::network::settings::{ClusterRange, Features, OvnSettings};
+use windlass_workflows::kuryr_to_ovn::KuryrMigration;
 use windlass_workflows::network_migration::NetworkMigration;
 
 use super::central::is_login;
@@ -43,6 +44,15 @@ pub(crate) struct ToSdnArgs {
     common: CommonArgs,
 }
 
+/// What a migration from Kuryr is told.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct FromKuryrArgs {
+    #[command(flatten)]
+    os_cloud: CloudArg,
+    #[command(flatten)]
+    to_ovn: ToOvnArgs,
+}
+
 /// What both are told.
 #[derive(clap::Args, Clone, Debug)]
 struct CommonArgs {
@@ -67,6 +77,29 @@ struct CommonArgs {
 pub(crate) struct BegunArgs {
     #[command(flatten)]
     common: CommonArgs,
+}
+
+/// What is told of a migration from Kuryr that somebody began by hand.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct BegunKuryrArgs {
+    #[command(flatten)]
+    os_cloud: CloudArg,
+    #[command(flatten)]
+    begun: BegunArgs,
+}
+
+impl BegunKuryrArgs {
+    pub(super) fn kuryr(&self) -> FromKuryrArgs {
+        FromKuryrArgs { os_cloud: self.os_cloud.clone(), to_ovn: self.begun.to_ovn() }
+    }
+}
+
+/// Which cloud the cluster stands on.
+#[derive(clap::Args, Clone, Debug)]
+struct CloudArg {
+    /// The cloud under the cluster, as clouds.yaml names it
+    #[arg(long, value_name = "NAME", env = "OS_CLOUD", default_value = "openstack")]
+    os_cloud: String,
 }
 
 impl BegunArgs {
@@ -112,6 +145,20 @@ impl ToOvnArgs {
             *feature = Some(false);
         }
         self.common.migration(settings, features)
+    }
+}
+
+impl FromKuryrArgs {
+    pub(super) fn migration(&self) -> Result<KuryrMigration, Failure> {
+        let cloud = self.os_cloud.os_cloud.clone();
+        if cloud.is_empty() {
+            return Err(Failure::usage("the name of the cloud is empty", "name it as in: --os-cloud openstack"));
+        }
+        if !self.to_ovn.leave_behind.is_empty() {
+            let next = "leave out --leave-behind";
+            return Err(Failure::usage("from Kuryr nothing is carried over that could be left behind", next));
+        }
+        Ok(KuryrMigration { cloud, migration: self.to_ovn.migration()? })
     }
 }
 

@@ -68,7 +68,13 @@ impl Procedure {
         match &input {
             // Judged before the way is looked up: what keeps the update service away is a finding, too.
             Input::Eus(eus) => look.at(eus.terms.preflight(eus.target, eus.pause_days, clock.now())).await,
-            Input::Cluster(_) | Input::Remove(_) | Input::Add(_) | Input::Replace(_) | Input::ToOvn(_) | Input::ToSdn(_) => {
+            Input::Cluster(_)
+            | Input::Remove(_)
+            | Input::Add(_)
+            | Input::Replace(_)
+            | Input::ToOvn(_)
+            | Input::ToSdn(_)
+            | Input::FromKuryr(_) => {
                 let draft = draft(cluster, clock, input.workflow(), &input.json()?, &estimates).await.map_err(no_draft)?;
                 draft
                     .preflight

@@ -8,9 +8,10 @@ use serde::Serialize;
 use windlass_engine::RunEnd;
 use windlass_engine::view::{RunStatus, RunView, StepKind, StepState};
 use windlass_sim::Sim;
-use windlass_sim::check::{Baseline, Violation, requested_targets};
+use windlass_sim::check::{Baseline, CloudBaseline, Violation, requested_targets};
+use windlass_sim::openstack::OpenStack;
 use windlass_sim::shape::NetworkPlugin;
-use windlass_workflows::{OVN_TO_SDN, Plan, SDN_TO_OVN};
+use windlass_workflows::{KURYR_TO_OVN, OVN_TO_SDN, Plan, SDN_TO_OVN};
 
 use crate::render::comparison::Comparison;
 use crate::words::{self, Lines as _};
@@ -27,6 +28,8 @@ pub(crate) struct Rehearsal {
     reboots: BTreeMap<String, usize>,
     writes: BTreeMap<String, usize>,
     updates_asked_for: Vec<String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    cloud_writes: BTreeMap<String, usize>,
     violations: Vec<String>,
     #[serde(skip)]
     is_update: bool,
@@ -45,9 +48,58 @@ struct Step {
     done: bool,
 }
 
+/// The simulated world as it was before the run.
+pub(crate) struct Before {
+    cluster: Baseline,
+    cloud: Option<CloudBaseline>,
+}
+
+impl Before {
+    /// Remembers it as it is now.
+    pub(crate) fn of(sim: &Sim) -> Self {
+        Self { cluster: Baseline::of(sim), cloud: sim.openstack().map(CloudBaseline::of) }
+    }
+
+    /// What was touched in the cloud although it is somebody else's, and what of Kuryr's is left.
+    fn of_cloud(&self, sim: &Sim) -> Vec<String> {
+        let (Some(cloud), Some(then)) = (sim.openstack(), &self.cloud) else { return Vec::new() };
+        let left = CloudBaseline::left_of_kuryr(cloud).into_iter().map(|object| format!("{object} is left in the cloud"));
+        in_words(&then.check_others(cloud)).into_iter().chain(left).collect()
+    }
+}
+
+/// More objects of one kind than this are told as one line.
+const MOST_OF_A_KIND: usize = 10;
+
+/// Writes of one sort to many objects of one kind, put together.
+fn together(writes: BTreeMap<String, usize>) -> BTreeMap<String, usize> {
+    let mut kinds: BTreeMap<String, Vec<(String, usize)>> = BTreeMap::new();
+    for (write, times) in writes {
+        kinds.entry(kind_of(&write)).or_default().push((write, times));
+    }
+    let lines = kinds.into_iter().flat_map(|(kind, writes)| {
+        if writes.len() <= MOST_OF_A_KIND {
+            return writes;
+        }
+        let objects = words::count(writes.len(), "object");
+        vec![(format!("{kind}, {objects}"), writes.iter().map(|(_, times)| times).sum())]
+    });
+    lines.collect()
+}
+
+/// `patch /api/v1/namespaces/shop/pods/web-1` without whose it is: `patch /api/v1/pods`.
+fn kind_of(write: &str) -> String {
+    let parts: Vec<&str> = write.split('/').collect();
+    match parts.iter().position(|part| *part == "namespaces") {
+        Some(at) if parts.len() > at + 3 => [&parts[..at], &parts[at + 2..at + 3]].concat().join("/"),
+        _ => write.to_owned(),
+    }
+}
+
 impl Rehearsal {
     /// Puts a report together from the history and from what the cluster really went through.
-    pub(crate) async fn of(view: &RunView, plan: &Plan, sim: &Sim, baseline: &Baseline, journal: PathBuf) -> Self {
+    pub(crate) async fn of(view: &RunView, plan: &Plan, sim: &Sim, before: &Before, journal: PathBuf) -> Self {
+        let baseline = &before.cluster;
         let end = view.ended_at.unwrap_or(view.state.last_at);
         let audit = sim.audit().records();
         let updates_asked_for = requested_targets(&audit);
@@ -56,12 +108,22 @@ impl Rehearsal {
             let path = record.path.split('?').next().unwrap_or_default();
             *writes.entry(format!("{} {path}", record.verb)).or_default() += 1;
         }
+        let of_cloud = sim.openstack().map(OpenStack::audit).unwrap_or_default();
+        let mut cloud_writes: BTreeMap<String, usize> = BTreeMap::new();
+        for record in of_cloud {
+            let collection = record.path.rsplit_once('/').map_or(record.path.as_str(), |(collection, _)| collection);
+            *cloud_writes.entry(format!("{} {collection}/…: {}", record.method, record.status)).or_default() += 1;
+        }
         let state = view.status();
         let violations = match sim.kube_ovn() {
             Some(kube_ovn) if state == RunStatus::Completed => kube_ovn.violations().await,
             Some(_) => Vec::new(),
             None => match destination(&view.state.workflow) {
-                Some(to) if state == RunStatus::Completed => in_words(&baseline.check_migration(sim, to)),
+                Some(to) if state == RunStatus::Completed => {
+                    let mut found = in_words(&baseline.check_migration(sim, to));
+                    found.extend(before.of_cloud(sim));
+                    found
+                }
                 Some(_) => Vec::new(),
                 None => of_update(view, state, sim, baseline),
             },
@@ -74,7 +136,8 @@ impl Rehearsal {
             steps: steps(view),
             planned: Comparison::of(plan, view),
             reboots: sim.reboot_counts(),
-            writes,
+            writes: together(writes),
+            cloud_writes,
             updates_asked_for,
             violations,
             is_update: sim.kube_ovn().is_none() && destination(&view.state.workflow).is_none(),
@@ -115,6 +178,12 @@ impl Rehearsal {
         }
         text.push_str("\nwrites to the cluster\n");
         for (write, times) in &self.writes {
+            text.line(format!("  {times:>3}  {write}"));
+        }
+        if !self.cloud_writes.is_empty() {
+            text.push_str("\nwrites to the cloud\n");
+        }
+        for (write, times) in &self.cloud_writes {
             text.line(format!("  {times:>3}  {write}"));
         }
         text.push('\n');
@@ -184,7 +253,7 @@ fn in_words(violations: &[Violation]) -> Vec<String> {
 /// The plugin that a migration of the network leads to; none for other workflows.
 fn destination(workflow: &str) -> Option<NetworkPlugin> {
     match workflow {
-        SDN_TO_OVN => Some(NetworkPlugin::Ovn),
+        KURYR_TO_OVN | SDN_TO_OVN => Some(NetworkPlugin::Ovn),
         OVN_TO_SDN => Some(NetworkPlugin::Sdn),
         _ => None,
     }

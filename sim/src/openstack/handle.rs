@@ -143,6 +143,13 @@ impl OpenStack {
         self.faults().away.push((None, now, now + TimeDelta::minutes(minutes)));
     }
 
+    /// Changes an object past the services, as if somebody had done it long ago.
+    pub fn change(&self, kind: Kind, id: &str, change: impl FnOnce(&mut Value)) {
+        if let Some(object) = self.lock().get_mut(kind, id) {
+            change(object);
+        }
+    }
+
     /// Keeps a load balancer in PENDING_UPDATE for so long.
     pub fn hold_load_balancer(&self, id: &str, time: Duration) {
         let until = self.clock.now() + TimeDelta::from_std(time).unwrap_or(TimeDelta::MAX);

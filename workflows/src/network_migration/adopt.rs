@@ -12,12 +12,28 @@ const ADOPT_GATE: &str = "adopt";
 /// A cluster that goes on changing while a person is asked is no cluster to take over.
 const MOST_LOOKS: u32 = 5;
 
+/// Where a migration stands that was taken over, once the cluster is well.
+pub(crate) enum CaughtUp {
+    /// The nodes run the new plugin, and the old one's namespace is to go, if there is one.
+    Over(Option<String>),
+    /// Nothing of the old plugin is left in the cluster.
+    Done,
+}
+
 impl Exchange<'_> {
     /// Goes on from where the migration stands.
     pub(super) async fn take_over(&mut self, held: &mut Held) -> WorkflowResult<()> {
+        match self.catch_up(held).await? {
+            CaughtUp::Done => self.healthy("at-the-end").await,
+            CaughtUp::Over(old_namespace) => self.clean_up(old_namespace).await,
+        }
+    }
+
+    /// Goes on from where the migration stands, to a cluster that is well on the new plugin.
+    pub(crate) async fn catch_up(&mut self, held: &mut Held) -> WorkflowResult<CaughtUp> {
         let found = self.agree_on_step().await?;
         self.evidence.extend(found.evidence.iter().map(|line| format!("found: {line}")));
-        let Some(step) = found.step.filter(|step| *step != Step::Done) else { return self.healthy("at-the-end").await };
+        let Some(step) = found.step.filter(|step| *step != Step::Done) else { return Ok(CaughtUp::Done) };
         if step <= Step::Prepared {
             self.check().await?;
         }
@@ -36,7 +52,7 @@ impl Exchange<'_> {
             self.healthy("after-reboots").await?;
         }
         held.resume_health_checks(self.ctx).await?;
-        self.clean_up(found.old_namespace).await
+        Ok(CaughtUp::Over(found.old_namespace))
     }
 
     /// Shows what was found until a person agrees to what still holds then.

@@ -24,7 +24,7 @@ const LEFTOVER_GATE: &str = "take-back-migration";
 
 impl Exchange<'_> {
     /// Looks at everything that would stop the migration half way, and waits until the cluster is well.
-    pub(super) async fn look(&self) -> WorkflowResult<MigrationReport> {
+    pub(crate) async fn look(&self) -> WorkflowResult<MigrationReport> {
         let report = self.check().await?;
         let limit = Duration::from_secs(self.input.health_seconds.unwrap_or(HEALTH_SECONDS));
         self.ctx.run(CheckHealth { before_hop: false }).timeout(limit).await?;

@@ -11,12 +11,15 @@ mod waits;
 
 use serde::{Deserialize, Serialize};
 use windlass_activities::network::NetworkPlugin;
+use windlass_activities::network::check::MigrationReport;
 use windlass_activities::network::reboot::{Boot, RebootWay};
 use windlass_activities::network::settings::{ClusterRange, Features, OvnSettings};
 use windlass_activities::windows::Calendar;
 use windlass_engine::{WorkflowContext, WorkflowResult};
 
 use crate::hold_still::Held;
+
+pub(crate) use adopt::CaughtUp;
 
 /// Under which key the unfinished migration is listed as owed.
 pub(crate) const OWED: &str = "network-migration";
@@ -77,22 +80,18 @@ async fn migrate(
     to: NetworkPlugin,
 ) -> WorkflowResult<NetworkMigrated> {
     let mut held = Held::default();
-    let mut exchange = Exchange { ctx: &ctx, input: &input, from, to, evidence: Vec::new(), outage: Outage::None };
+    let mut exchange = Exchange::new(&ctx, &input, from, to);
     let done = if input.adopt { exchange.take_over(&mut held).await } else { exchange.carry_out(&mut held).await };
-    if done.is_err() {
-        exchange.end_outage(&mut held).await;
-    }
-    let evidence = exchange.evidence;
-    held.end(&ctx, done.map(|()| NetworkMigrated { from, to, evidence })).await
+    exchange.end(held, done).await
 }
 
 /// A migration that is under way.
-struct Exchange<'a> {
+pub(crate) struct Exchange<'a> {
     ctx: &'a WorkflowContext,
     input: &'a NetworkMigration,
     from: NetworkPlugin,
     to: NetworkPlugin,
-    evidence: Vec<String>,
+    pub(crate) evidence: Vec<String>,
     outage: Outage,
 }
 
@@ -106,15 +105,33 @@ enum Outage {
     Told(Vec<Boot>),
 }
 
-impl Exchange<'_> {
+impl<'a> Exchange<'a> {
+    pub(crate) fn new(ctx: &'a WorkflowContext, input: &'a NetworkMigration, from: NetworkPlugin, to: NetworkPlugin) -> Self {
+        Self { ctx, input, from, to, evidence: Vec::new(), outage: Outage::None }
+    }
+
     async fn carry_out(&mut self, held: &mut Held) -> WorkflowResult<()> {
         let report = self.look().await?;
+        self.change_over(&report, held).await?;
+        self.clean_up(report.old_namespace).await
+    }
+
+    /// From the first copy to a cluster that is well on the new plugin.
+    pub(crate) async fn change_over(&mut self, report: &MigrationReport, held: &mut Held) -> WorkflowResult<()> {
         self.back_up().await?;
-        self.end_leftover(&report, held).await?;
+        self.end_leftover(report, held).await?;
         self.prepare(held).await?;
         let boots = self.switch().await?;
         self.reboot(&boots).await?;
-        held.resume_health_checks(self.ctx).await?;
-        self.clean_up(report.old_namespace).await
+        held.resume_health_checks(self.ctx).await
+    }
+
+    /// Ends the run, however it went.
+    pub(crate) async fn end(mut self, mut held: Held, done: WorkflowResult<()>) -> WorkflowResult<NetworkMigrated> {
+        if done.is_err() {
+            self.end_outage(&mut held).await;
+        }
+        let migrated = NetworkMigrated { from: self.from, to: self.to, evidence: self.evidence };
+        held.end(self.ctx, done.map(|()| migrated)).await
     }
 }

@@ -60,7 +60,7 @@ impl Exchange<'_> {
         ctx.all(waits).await.into_iter().collect::<WorkflowResult<Vec<_>>>().map(drop)
     }
 
-    pub(super) async fn healthy(&self, name: &str) -> WorkflowResult<()> {
+    pub(crate) async fn healthy(&self, name: &str) -> WorkflowResult<()> {
         self.healthy_with(PATIENT, name).await
     }
 

@@ -204,6 +204,7 @@ fn workflow(from: NetworkPlugin) -> &'static str {
     match from {
         NetworkPlugin::OpenShiftSdn => "sdn-to-ovn",
         NetworkPlugin::OvnKubernetes => "ovn-to-sdn",
+        NetworkPlugin::Kuryr => "kuryr-to-ovn",
     }
 }
 

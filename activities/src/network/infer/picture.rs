@@ -98,6 +98,7 @@ pub(super) async fn take(
         old_settings: match from {
             NetworkPlugin::OvnKubernetes => default.ovn.is_some(),
             NetworkPlugin::OpenShiftSdn => default.sdn.is_some(),
+            NetworkPlugin::Kuryr => default.kuryr.is_some(),
         },
         old_namespace: old_namespace.map(|found| (found.uid_text().to_owned(), found.metadata.deletion_timestamp.is_some())),
         old_daemons: old_daemons.is_some(),

@@ -112,3 +112,25 @@ fn the_network_is_switched_in_a_window_that_the_outage_fits() {
         migrated(&stage);
     });
 }
+
+/// Where nmstate is installed, each host's own interface is known; else the present network is reckoned back.
+///
+/// Seen to fail with the hosts' states not listed.
+#[test]
+fn packets_that_do_not_fit_one_host_stop_the_migration_before_anything_changes() {
+    on_paused_time(async {
+        let Proof { workflow, input, approvals, mut shape, .. } = proof();
+        let of_host = |node: &str, mtu: u32| {
+            let running = json!([{"destination": "0.0.0.0/0", "next-hop-interface": "ens3", "metric": 100}]);
+            let current = json!({"interfaces": [{"name": "ens3", "mtu": mtu}], "routes": {"running": running}});
+            json!({"apiVersion": "nmstate.io/v1beta1", "kind": "NodeNetworkState", "metadata": {"name": node},
+                "status": {"currentState": current}})
+        };
+        shape.objects.extend([of_host("worker-0", 9001), of_host("worker-1", 8899)]);
+        let stage = Stage::new(workflow, shape, Scenario::default());
+        stage.start(&input, &approvals, None, None).await.expect("the stage works");
+        let Ending::Failed(why) = stage.ending() else { panic!("{:?}", stage.ending()) };
+        assert!(why.contains("an MTU of 8800 does not fit worker-1") && why.contains("--mtu 8799"), "{why}");
+        assert_eq!(stage.effects(), Vec::<String>::new());
+    });
+}

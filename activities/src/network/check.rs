@@ -3,14 +3,15 @@
 use serde::{Deserialize, Serialize};
 use windlass_engine::{Activity, ActivityContext, ActivityError, ActivityName, Effect};
 
+use super::machines::{self, INSTALL_CONFIG, Packets};
 use super::settings::{ClusterRange, Features, GENEVE_OVERHEAD, OvnSettings, Taken};
 use super::{CLUSTER, NetworkPlugin};
 use crate::cluster::{Cluster, Query};
 use crate::pool::PoolState;
 use crate::release::Minor;
 use crate::views::{
-    ClusterNetwork, ClusterVersion, Conditions as _, MachineConfigPool, Namespace, NetworkOperator, Node, NodeNetworkPolicy,
-    Status, View as _,
+    ClusterNetwork, ClusterVersion, Conditions as _, ConfigMap, MachineConfigPool, Namespace, NetworkOperator, Node,
+    NodeNetworkPolicy, Status, View as _,
 };
 
 /// The first minor releases that have no OpenShift SDN, and no Kuryr.
@@ -78,6 +79,8 @@ impl Activity for CheckMigration {
             nodes: cluster.list(&Query::default()).await?,
             policies: cluster.list_if_served(&Query::default()).await?,
             namespace: cluster.get(None, self.from.namespace()).await?,
+            installed: cluster.get(Some(INSTALL_CONFIG.0), INSTALL_CONFIG.1).await?,
+            packets: Packets::of(&cluster.list_if_served(&Query::default()).await?),
         };
         Ok(self.judge(&seen))
     }
@@ -93,6 +96,8 @@ struct Seen {
     nodes: Vec<Node>,
     policies: Vec<NodeNetworkPolicy>,
     namespace: Option<Namespace>,
+    installed: Option<ConfigMap>,
+    packets: Packets,
 }
 
 impl CheckMigration {
@@ -114,7 +119,7 @@ impl CheckMigration {
         let leftover = Some(seen.operator.spec.migration.network_type.clone()).filter(|to| !to.is_empty());
         MigrationReport {
             blockers,
-            warnings: warnings(seen, self.adopt),
+            warnings: [warnings(seen, self.adopt), self.mtu_warnings(seen)].concat(),
             pools,
             old_namespace: seen.namespace.as_ref().map(|namespace| namespace.uid_text().to_owned()),
             leftover,
@@ -168,6 +173,9 @@ impl CheckMigration {
 
     fn mtu_troubles(&self, seen: &Seen) -> Vec<String> {
         let (Some(wished), now) = (self.settings(seen).mtu, seen.network.status.mtu) else { return Vec::new() };
+        if seen.packets.is_known() {
+            return seen.packets.troubles(wished);
+        }
         // OpenShift SDN leaves 50 bytes less than the hosts have; OVN-Kubernetes needs 100.
         let hosts = match self.from {
             NetworkPlugin::OpenShiftSdn => now + 50,
@@ -184,6 +192,11 @@ impl CheckMigration {
         Vec::new()
     }
 
+    fn mtu_warnings(&self, seen: &Seen) -> Vec<String> {
+        let left_to_operator = self.to == NetworkPlugin::OvnKubernetes && self.settings(seen).mtu.is_none();
+        seen.packets.unequal().filter(|_| left_to_operator).into_iter().collect()
+    }
+
     fn taken(&self, seen: &Seen) -> Result<Taken, String> {
         let spec = &seen.network.spec;
         let parse = |text: &str| text.parse().map_err(|_| format!("{text:?} of the cluster's network is no range of addresses"));
@@ -194,7 +207,7 @@ impl CheckMigration {
             .map(|range| Ok(ClusterRange { cidr: parse(&range.cidr)?, host_prefix: range.host_prefix }));
         let pods =
             if self.cluster_network.is_empty() { now.collect::<Result<_, String>>()? } else { self.cluster_network.clone() };
-        let machines = seen.nodes.iter().flat_map(Node::internal_addresses).map(ipnet::IpNet::from).collect();
+        let machines = machines::ranges(seen.installed.as_ref(), &seen.nodes);
         let sdn = seen.operator.spec.default_network.sdn.as_ref();
         let nodes = u32::try_from(seen.nodes.len()).unwrap_or(u32::MAX);
         Ok(Taken { services, pods, machines, vxlan_port: sdn.and_then(|sdn| sdn.vxlan_port), nodes })

@@ -6,6 +6,7 @@
 pub mod backup;
 pub mod check;
 pub mod infer;
+mod machines;
 pub mod operator;
 mod permissions;
 mod plugin;

@@ -15,13 +15,15 @@ const PATCH_CONFIG: Permission = on("patch", CONFIG, "networks");
 const READ_OPERATOR: Permission = on("get", OPERATOR, "networks");
 const PATCH_OPERATOR: Permission = on("patch", OPERATOR, "networks");
 const DAEMONS: &str = "openshift-machine-config-operator";
-const CHECK: [Permission; 7] = [
+const CHECK: [Permission; 9] = [
     READ_CONFIG,
     READ_OPERATOR,
     on("get", CONFIG, "clusterversions"),
     on("list", MACHINE_CONFIG, "machineconfigpools"),
     on("list", "", "nodes"),
     on("list", "nmstate.io", "nodenetworkconfigurationpolicies"),
+    on("list", "nmstate.io", "nodenetworkstates"),
+    within("kube-system", "get", "", "configmaps"),
     on("get", "", "namespaces"),
 ];
 const INFER: [Permission; 8] = [

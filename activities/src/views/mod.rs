@@ -49,9 +49,9 @@ pub use layered::{
 pub use machine::{Machine, MachineHealthCheck, MachineHealthCheckSpec, MachineStatus, NodeRef};
 pub use mirror::{ContentSourcePolicy, ContentSourceSpec, DigestMirrorSet, DigestMirrorSpec, MirrorRule};
 pub use network::{
-    ClusterNetwork, ClusterNetworkSpec, ClusterNetworkState, DefaultNetwork, DesiredState, HostInterface, Ignition,
-    MachineConfig, MachineConfigSpec, Migration, NetworkOperator, NetworkOperatorSpec, NodeNetworkPolicy, NodeNetworkPolicySpec,
-    OvnConfig, PodRange, SdnConfig, Systemd, Unit,
+    ClusterNetwork, ClusterNetworkSpec, ClusterNetworkState, DefaultNetwork, DesiredState, HostInterface, HostNetwork, HostRoute,
+    HostRoutes, Ignition, MachineConfig, MachineConfigSpec, Migration, NetworkOperator, NetworkOperatorSpec, NodeNetworkPolicy,
+    NodeNetworkPolicySpec, NodeNetworkState, NodeNetworkStatus, OvnConfig, PodRange, SdnConfig, Systemd, Unit,
 };
 pub use node::{Node, NodeAddress, NodeInfo, NodeSpec, NodeStatus, Taint};
 pub use operator::{ClusterOperator, ClusterOperatorStatus, OperandVersion};

@@ -234,4 +234,63 @@ pub struct DesiredState {
 pub struct HostInterface {
     /// Its name.
     pub name: String,
+    /// Its largest packet, if it is told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<u32>,
+}
+
+/// The hosts' own network as it is, one object for each node; where nmstate is installed.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NodeNetworkState {
+    /// The object's metadata.
+    pub metadata: ObjectMeta,
+    /// What is.
+    #[serde(deserialize_with = "super::nullable")]
+    pub status: NodeNetworkStatus,
+}
+view!(NodeNetworkState, Cluster, "nmstate.io", "v1beta1", "NodeNetworkState", "nodenetworkstates");
+
+/// A host's network as it is.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct NodeNetworkStatus {
+    /// Interfaces and routes.
+    #[serde(deserialize_with = "super::nullable")]
+    pub current_state: HostNetwork,
+}
+
+/// A host's interfaces and routes.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HostNetwork {
+    /// The interfaces.
+    #[serde(deserialize_with = "super::nullable")]
+    pub interfaces: Vec<HostInterface>,
+    /// The routes.
+    #[serde(deserialize_with = "super::nullable")]
+    pub routes: HostRoutes,
+}
+
+/// A host's routes.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HostRoutes {
+    /// Those that are in force.
+    #[serde(deserialize_with = "super::nullable")]
+    pub running: Vec<HostRoute>,
+}
+
+/// A route of a host.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct HostRoute {
+    /// `0.0.0.0/0` for the default route.
+    pub destination: String,
+    /// The interface that it leads out by.
+    #[serde(deserialize_with = "super::nullable")]
+    pub next_hop_interface: String,
+    /// The smaller one wins.
+    #[serde(deserialize_with = "super::nullable")]
+    pub metric: i64,
 }

@@ -48,6 +48,7 @@ pub const ALL: &[&Resource] = &[
     &CLUSTERSERVICEVERSIONS,
     &SUBSCRIPTIONS,
     &VIRTUALMACHINEINSTANCES,
+    &NODENETWORKSTATES,
     &KURYRNETWORKS,
     &KURYRPORTS,
     &KURYRLOADBALANCERS,
@@ -268,6 +269,9 @@ pub const VIRTUALMACHINEINSTANCES: Resource = custom(
 )
 .namespaced()
 .with_status();
+/// `nodenetworkstates` of `nmstate.io/v1beta1`.
+pub const NODENETWORKSTATES: Resource =
+    custom("nmstate.io", "v1beta1", ["nodenetworkstates", "nodenetworkstate", "NodeNetworkState"], &["nns"]).with_status();
 /// `kuryrnetworks` of `openstack.org/v1`.
 pub const KURYRNETWORKS: Resource =
     custom("openstack.org", "v1", ["kuryrnetworks", "kuryrnetwork", "KuryrNetwork"], &[]).namespaced().with_status();

@@ -87,7 +87,10 @@ fn config_map((namespace, name): (&str, &str), data: &Value) -> Draft {
 }
 
 fn install_config() -> Draft {
-    config_map(("kube-system", "cluster-config-v1"), &json!({ "install-config": "metadata:\n  name: harbour\n" }))
+    config_map(
+        ("kube-system", "cluster-config-v1"),
+        &json!({ "install-config": "metadata:\n  name: harbour\nnetworking:\n  machineNetwork:\n  - cidr: 10.0.0.0/16\n" }),
+    )
 }
 
 fn infrastructure(plan: &Plan<'_>) -> Draft {

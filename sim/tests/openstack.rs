@@ -1,4 +1,8 @@
 //! The cloud under the cluster, and a cluster whose pods Kuryr connects.
+//!
+//! Seen to fail with: tokens that never end, or that any secret buys; a Kuryr that keeps deleted pods; a load balancer whose address
+//! stays; an answer that is heard all the same; a server that is told to reboot while it does; another cluster's server that reboots
+//! a node of this one.
 
 mod openstack_support;
 mod world_support;
@@ -197,4 +201,20 @@ async fn a_server_reboots_its_node_once_and_says_what_was_asked_of_it() {
     assert_eq!((gone.code, &gone.body["itemNotFound"]["message"]), (404, &json!("Instance nobody could not be found.")));
     pass(&sim, 60).await;
     assert_eq!(sim.reboot_counts().values().sum::<usize>(), 2, "nothing else reboots");
+}
+
+#[tokio::test]
+async fn a_served_cloud_names_its_own_address_in_the_catalog() -> anyhow::Result<()> {
+    let sim = kuryr();
+    let dir = tempfile::tempdir()?;
+    let server = sim.serve(dir.path(), 0).await?;
+    let config = kube::config::Kubeconfig::read_from(server.kubeconfig())?;
+    let config = kube::Config::from_custom_kubeconfig(config, &kube::config::KubeConfigOptions::default()).await?;
+    let account = sim.openstack().expect("a cloud").account();
+    let body = by_password(&account, &account.password).to_string().into_bytes();
+    let request = http::Request::post("/identity/v3/auth/tokens").header("content-type", "application/json").body(body)?;
+    let given: Value = kube::Client::try_from(config)?.request(request).await?;
+    let expected = format!("https://{}/identity", server.address());
+    assert_eq!(given["token"]["catalog"][0]["endpoints"][0]["url"], expected.as_str());
+    Ok(())
 }

@@ -1,7 +1,7 @@
 //! A cluster that leaves Kuryr: what Kuryr keeps by its finalizers goes while Kuryr runs, and stays once another plugin does.
 //!
-//! Seen to fail with: a controller of Kuryr's that goes on after the switch; pods whose finalizers nobody takes off before it; a
-//! cluster operator that lets Kuryr migrate to OpenShift SDN.
+//! Seen to fail with: a controller of Kuryr's that goes on after the switch; a network operator that lets Kuryr migrate to OpenShift
+//! SDN.
 
 mod openstack_support;
 mod world_support;

@@ -17,6 +17,7 @@ mod cluster;
 mod command;
 pub mod condition;
 mod connect;
+mod copies;
 pub mod credentials;
 pub mod deadline;
 pub mod drain;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use windlass_engine::{Activity, ActivityContext, ActivityError, ActivityName, Effect};
 
 use super::machines::{self, INSTALL_CONFIG, Packets};
+use super::policies::{HostPolicy, in_the_way};
 use super::settings::{ClusterRange, Features, GENEVE_OVERHEAD, OvnSettings, Taken};
 use super::{CLUSTER, NetworkPlugin};
 use crate::cluster::{Cluster, Query};
@@ -11,7 +12,7 @@ use crate::pool::PoolState;
 use crate::release::Minor;
 use crate::views::{
     ClusterNetwork, ClusterVersion, Conditions as _, ConfigMap, MachineConfigPool, Namespace, NetworkOperator, Node,
-    NodeNetworkPolicy, Status, View as _,
+    NodeNetworkPolicy, NodeNetworkState, Status, View as _,
 };
 
 /// The first minor releases that have no OpenShift SDN, and no Kuryr.
@@ -57,6 +58,9 @@ pub struct MigrationReport {
     /// A migration that somebody asked for before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leftover: Option<String>,
+    /// Policies of the hosts' network that the bridge of the new plugin is in conflict with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub host_policies: Vec<HostPolicy>,
 }
 
 impl Activity for CheckMigration {
@@ -71,6 +75,7 @@ impl Activity for CheckMigration {
 
     async fn run(self, cx: ActivityContext<Cluster>) -> Result<MigrationReport, ActivityError> {
         let cluster = cx.world();
+        let states: Vec<NodeNetworkState> = cluster.list_if_served(&Query::default()).await?;
         let seen = Seen {
             network: cluster.must_get(None, CLUSTER).await?,
             operator: cluster.must_get(None, CLUSTER).await?,
@@ -80,7 +85,8 @@ impl Activity for CheckMigration {
             policies: cluster.list_if_served(&Query::default()).await?,
             namespace: cluster.get(None, self.from.namespace()).await?,
             installed: cluster.get(Some(INSTALL_CONFIG.0), INSTALL_CONFIG.1).await?,
-            packets: Packets::of(&cluster.list_if_served(&Query::default()).await?),
+            packets: Packets::of(&states),
+            states,
         };
         Ok(self.judge(&seen))
     }
@@ -95,6 +101,7 @@ struct Seen {
     pools: Vec<MachineConfigPool>,
     nodes: Vec<Node>,
     policies: Vec<NodeNetworkPolicy>,
+    states: Vec<NodeNetworkState>,
     namespace: Option<Namespace>,
     installed: Option<ConfigMap>,
     packets: Packets,
@@ -123,6 +130,10 @@ impl CheckMigration {
             pools,
             old_namespace: seen.namespace.as_ref().map(|namespace| namespace.uid_text().to_owned()),
             leftover,
+            host_policies: match self.to {
+                NetworkPlugin::OvnKubernetes => in_the_way(&seen.policies, &seen.states),
+                NetworkPlugin::OpenShiftSdn | NetworkPlugin::Kuryr => Vec::new(),
+            },
         }
     }
 
@@ -221,16 +232,6 @@ fn warnings(seen: &Seen, adopt: bool) -> Vec<String> {
         found.push(format!(
             "{} nodes: the vendor asks to be told before clusters of more than {MANY_NODES} are migrated",
             seen.nodes.len()
-        ));
-    }
-    for policy in &seen.policies {
-        let names: Vec<&str> = policy.spec.desired_state.interfaces.iter().map(|interface| interface.name.as_str()).collect();
-        found.push(format!(
-            "policy {} configures {} of the hosts; if that is the interface with the default route, the bridge br-ex can't take it: \
-             delete the policy first (`oc delete nncp {}`), which leaves the hosts as they are",
-            policy.name(),
-            names.join(", "),
-            policy.name()
         ));
     }
     let migration = &seen.operator.spec.migration.network_type;

@@ -1,7 +1,7 @@
 //! The network plugin that connects a cluster's pods, and its exchange for another one: what stands in the way, the nodes prepared, the
 //! plugin switched, every node told to reboot once, and what is left over removed.
 //!
-//! In the order of a migration: [`check`], [`backup`], [`operator`], [`prepared`], [`switch`], [`reboot`], [`remove`]. Of one that somebody else began: [`infer`].
+//! In the order of a migration: [`check`], [`backup`], [`policies`], [`operator`], [`prepared`], [`switch`], [`reboot`], [`remove`]. Of one that somebody else began: [`infer`].
 
 pub mod backup;
 pub mod check;
@@ -10,6 +10,7 @@ mod machines;
 pub mod operator;
 mod permissions;
 mod plugin;
+pub mod policies;
 pub mod prepared;
 pub mod reboot;
 pub mod remove;
@@ -38,6 +39,8 @@ pub(crate) fn register(registry: Registry, cluster: &Arc<Cluster>) -> Registry {
         .activity::<operator::AwaitNetworkOperator>(cluster)
         .activity::<operator::PrepareMigration>(cluster)
         .activity::<operator::EndMigration>(cluster)
+        .activity::<policies::BackUpHostPolicies>(cluster)
+        .activity::<policies::DeleteHostPolicy>(cluster)
         .activity::<prepared::CheckPrepared>(cluster)
         .activity::<reboot::ArmReboot>(cluster)
         .activity::<reboot::AwaitReboots>(cluster)

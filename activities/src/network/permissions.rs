@@ -4,6 +4,7 @@ use super::backup::BackUpNetwork;
 use super::check::CheckMigration;
 use super::infer::InferStep;
 use super::operator::{AwaitNetworkOperator, EndMigration, PrepareMigration};
+use super::policies::{BackUpHostPolicies, DeleteHostPolicy};
 use super::prepared::CheckPrepared;
 use super::reboot::{ArmReboot, AwaitReboots, CheckLogins, ReadBoots};
 use super::remove::{AwaitNamespaceGone, ClearPluginSettings, DeleteNamespace};
@@ -14,6 +15,8 @@ const READ_CONFIG: Permission = on("get", CONFIG, "networks");
 const PATCH_CONFIG: Permission = on("patch", CONFIG, "networks");
 const READ_OPERATOR: Permission = on("get", OPERATOR, "networks");
 const PATCH_OPERATOR: Permission = on("patch", OPERATOR, "networks");
+const POLICIES: &str = "nodenetworkconfigurationpolicies";
+const READ_POLICY: Permission = on("get", "nmstate.io", POLICIES);
 const DAEMONS: &str = "openshift-machine-config-operator";
 const CHECK: [Permission; 9] = [
     READ_CONFIG,
@@ -21,7 +24,7 @@ const CHECK: [Permission; 9] = [
     on("get", CONFIG, "clusterversions"),
     on("list", MACHINE_CONFIG, "machineconfigpools"),
     on("list", "", "nodes"),
-    on("list", "nmstate.io", "nodenetworkconfigurationpolicies"),
+    on("list", "nmstate.io", POLICIES),
     on("list", "nmstate.io", "nodenetworkstates"),
     within("kube-system", "get", "", "configmaps"),
     on("get", "", "namespaces"),
@@ -47,13 +50,15 @@ const ARM: [Permission; 5] = [
 
 /// The permissions that an activity of this family needs.
 pub(crate) fn needed_by(activity: &str) -> Option<Vec<Permission>> {
-    let table: [(_, &[&[Permission]]); 16] = [
+    let table: [(_, &[&[Permission]]); 18] = [
         (BackUpNetwork::NAME, &[&[READ_CONFIG, READ_OPERATOR]]),
         (CheckMigration::NAME, &[&CHECK]),
         (InferStep::NAME, &[&INFER, &ARM]),
         (PrepareMigration::NAME, &[&[READ_OPERATOR, PATCH_OPERATOR]]),
         (EndMigration::NAME, &[&[READ_CONFIG, READ_OPERATOR, PATCH_OPERATOR]]),
         (AwaitNetworkOperator::NAME, &[&[READ_CONFIG, on("get", CONFIG, "clusteroperators")]]),
+        (BackUpHostPolicies::NAME, &[&[READ_POLICY]]),
+        (DeleteHostPolicy::NAME, &[&[READ_POLICY, on("delete", "nmstate.io", POLICIES)]]),
         (CheckPrepared::NAME, &[&[on("list", "", "nodes"), on("get", MACHINE_CONFIG, "machineconfigs")]]),
         (SwitchPlugin::NAME, &[&[READ_CONFIG, PATCH_CONFIG]]),
         (AwaitMultus::NAME, &[&[within("openshift-multus", "get", "apps", "daemonsets")]]),

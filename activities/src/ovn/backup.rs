@@ -2,7 +2,7 @@
 
 mod copy;
 
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,6 @@ use windlass_engine::{Activity, ActivityContext, ActivityError, ActivityName, Ef
 
 use super::{Central, Database, NAMESPACE, Raft, Server, Standing};
 use crate::cluster::Cluster;
-use crate::command::make_private;
 use crate::exec::{Exec, Purpose};
 use crate::ovn::central::CONTAINER;
 use copy::Copy;
@@ -65,7 +64,7 @@ impl Activity for BackUpDatabase {
     }
 
     async fn run(self, cx: ActivityContext<Cluster>) -> Result<DatabaseCopy, ActivityError> {
-        let folder = self.make_folder(cx.world().files()?).await?;
+        let folder = cx.world().make_folder(&self.folder).await?;
         let central = Central::look(cx.world()).await?;
         let sources = central.raft(self.database).map(sources).unwrap_or_default();
         let mut failures = Vec::new();
@@ -102,18 +101,6 @@ fn sources(raft: &Raft) -> Vec<Source> {
 }
 
 impl BackUpDatabase {
-    /// Makes the run's folder, which is below the one for all runs.
-    async fn make_folder(&self, files: &Path) -> Result<PathBuf, ActivityError> {
-        let below = Path::new(&self.folder);
-        if below.components().any(|part| !matches!(part, Component::Normal(_))) {
-            let message = format!("{:?} names no folder below {}; plan again", self.folder, files.display());
-            return Err(ActivityError::permanent("bad-folder", message));
-        }
-        let folder = files.join(below);
-        make_private(&folder).await?;
-        Ok(folder)
-    }
-
     /// Copies from one member into a file that is not the copy yet; the inner error is for the next member to do better.
     async fn fetch(
         &self,

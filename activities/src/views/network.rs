@@ -230,13 +230,69 @@ pub struct DesiredState {
 
 /// An interface of a host.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "kebab-case", default)]
 pub struct HostInterface {
     /// Its name.
     pub name: String,
     /// Its largest packet, if it is told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mtu: Option<u32>,
+    /// `ethernet`, `bond`, `vlan`, `linux-bridge`, `ovs-bridge`.
+    #[serde(rename = "type", deserialize_with = "super::nullable")]
+    pub kind: String,
+    /// The ports of a bond.
+    #[serde(deserialize_with = "super::nullable")]
+    pub link_aggregation: BondPorts,
+    /// The ports of a bridge.
+    #[serde(deserialize_with = "super::nullable")]
+    pub bridge: BridgePorts,
+    /// What a VLAN is on.
+    #[serde(deserialize_with = "super::nullable")]
+    pub vlan: VlanBase,
+}
+
+impl HostInterface {
+    /// The interfaces that it is made of.
+    pub fn below(&self) -> impl Iterator<Item = &str> {
+        let bonded = self.link_aggregation.port.iter().map(String::as_str);
+        let bridged = self.bridge.port.iter().map(|port| port.name.as_str());
+        bonded.chain(bridged).chain(Some(self.vlan.base_iface.as_str()).filter(|base| !base.is_empty()))
+    }
+}
+
+/// The ports of a bond.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BondPorts {
+    /// Their names.
+    #[serde(deserialize_with = "super::nullable")]
+    pub port: Vec<String>,
+}
+
+/// The ports of a bridge.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BridgePorts {
+    /// Each.
+    #[serde(deserialize_with = "super::nullable")]
+    pub port: Vec<BridgePort>,
+}
+
+/// A port of a bridge.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BridgePort {
+    /// Its name.
+    pub name: String,
+}
+
+/// What a VLAN is on.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct VlanBase {
+    /// The interface.
+    #[serde(deserialize_with = "super::nullable")]
+    pub base_iface: String,
 }
 
 /// The hosts' own network as it is, one object for each node; where nmstate is installed.

@@ -21,6 +21,7 @@ use windlass_activities::network::backup::BackUpNetwork;
 use windlass_activities::network::check::CheckMigration;
 use windlass_activities::network::infer::InferStep;
 use windlass_activities::network::operator::{AwaitNetworkOperator, EndMigration, PrepareMigration};
+use windlass_activities::network::policies::{BackUpHostPolicies, DeleteHostPolicy};
 use windlass_activities::network::prepared::CheckPrepared;
 use windlass_activities::network::reboot::{ArmReboot, AwaitReboots, ReadBoots};
 use windlass_activities::network::remove::{AwaitNamespaceGone, ClearPluginSettings, DeleteNamespace};
@@ -116,8 +117,10 @@ const OVN_CENTRAL: [ActivityName; 15] = [
 ];
 
 /// What the migrations of the network run.
-const NETWORK: [ActivityName; 22] = [
+const NETWORK: [ActivityName; 24] = [
     CheckMigration::NAME,
+    BackUpHostPolicies::NAME,
+    DeleteHostPolicy::NAME,
     InferStep::NAME,
     CheckHealth::NAME,
     BackUpNetwork::NAME,

@@ -9,7 +9,7 @@ use super::mirror::{Mirror, News};
 use super::{Controller, Cx, Shared, earlier, minutes};
 use crate::rng::Rng;
 use crate::store::Preconditions;
-use crate::store::resources::{MACHINECONFIGS, NODES, PODS};
+use crate::store::resources::{MACHINECONFIGS, NODENETWORKCONFIGURATIONPOLICIES, NODENETWORKSTATES, NODES, PODS};
 use crate::world::graph::Release;
 use crate::world::json::{Said, annotation, label, set_condition, text};
 use crate::world::network::Network;
@@ -248,9 +248,24 @@ impl Kubelets {
         if network.running == NetworkPlugin::Ovn && !leaves && prepared.is_some_and(|found| found != NetworkPlugin::Ovn) {
             return Host::Stranded;
         }
+        if network.running == NetworkPlugin::Ovn && is_held_by_policy(cx, node) {
+            return Host::Stranded;
+        }
         cx.shared.plugins.insert(node.to_owned(), network.running);
         Host::Starting { ready_at: cx.in_seconds(self.rng.range(20..50)) }
     }
+}
+
+/// Whether a policy of the hosts' network configures the interface of a host's default route, on which `br-ex` can't be made then.
+fn is_held_by_policy(cx: &Cx<'_>, node: &str) -> bool {
+    let Some(state) = cx.store.get(&NODENETWORKSTATES, None, node) else { return false };
+    let routes = state.pointer("/status/currentState/routes/running").and_then(Value::as_array).into_iter().flatten();
+    let over = routes.filter(|route| route["destination"] == "0.0.0.0/0").map(|route| text(route, "/next-hop-interface"));
+    let over: Vec<&str> = over.collect();
+    cx.store.list(&NODENETWORKCONFIGURATIONPOLICIES).iter().any(|policy| {
+        let interfaces = policy.pointer("/spec/desiredState/interfaces").and_then(Value::as_array).into_iter().flatten();
+        interfaces.into_iter().any(|interface| over.contains(&text(interface, "/name")))
+    })
 }
 
 /// Whether a node rebooted for nothing but a machine config that the scenario added.

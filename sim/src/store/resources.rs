@@ -48,6 +48,7 @@ pub const ALL: &[&Resource] = &[
     &CLUSTERSERVICEVERSIONS,
     &SUBSCRIPTIONS,
     &VIRTUALMACHINEINSTANCES,
+    &NODENETWORKCONFIGURATIONPOLICIES,
     &NODENETWORKSTATES,
     &KURYRNETWORKS,
     &KURYRPORTS,
@@ -275,6 +276,14 @@ pub const NODENETWORKSTATES: Resource =
 /// `kuryrnetworks` of `openstack.org/v1`.
 pub const KURYRNETWORKS: Resource =
     custom("openstack.org", "v1", ["kuryrnetworks", "kuryrnetwork", "KuryrNetwork"], &[]).namespaced().with_status();
+/// `nodenetworkconfigurationpolicies` of `nmstate.io/v1`.
+pub const NODENETWORKCONFIGURATIONPOLICIES: Resource = custom(
+    "nmstate.io",
+    "v1",
+    ["nodenetworkconfigurationpolicies", "nodenetworkconfigurationpolicy", "NodeNetworkConfigurationPolicy"],
+    &["nncp"],
+)
+.with_status();
 /// `kuryrports` of `openstack.org/v1`.
 pub const KURYRPORTS: Resource =
     custom("openstack.org", "v1", ["kuryrports", "kuryrport", "KuryrPort"], &["kp"]).namespaced().with_status();

@@ -34,10 +34,11 @@ impl Exchange<'_> {
         let found = self.agree_on_step().await?;
         self.evidence.extend(found.evidence.iter().map(|line| format!("found: {line}")));
         let Some(step) = found.step.filter(|step| *step != Step::Done) else { return Ok(CaughtUp::Done) };
-        if step <= Step::Prepared {
-            self.check().await?;
-        }
+        let report = if step <= Step::Prepared { Some(self.check().await?) } else { None };
         self.back_up().await?;
+        if let Some(report) = report {
+            self.delete_host_policies(&report).await?;
+        }
         held.hold_health_checks(self.ctx).await?;
         self.owe()?;
         if step <= Step::Prepared {

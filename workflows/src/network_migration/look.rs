@@ -5,6 +5,7 @@ use std::time::Duration;
 use windlass_activities::network::backup::BackUpNetwork;
 use windlass_activities::network::check::{CheckMigration, MigrationReport};
 use windlass_activities::network::operator::EndMigration;
+use windlass_activities::network::policies::{BackUpHostPolicies, DeleteHostPolicy, HostPolicyDeleted};
 use windlass_activities::network::reboot::{CheckLogins, RebootWay};
 use windlass_activities::verify::CheckHealth;
 use windlass_engine::{Gate, WorkflowError, WorkflowResult};
@@ -21,6 +22,9 @@ const LOGINS_LIMIT: Duration = Duration::from_secs(30 * 60);
 
 /// The gate before a migration of somebody else is taken back.
 const LEFTOVER_GATE: &str = "take-back-migration";
+
+/// The gate before policies of the hosts' network are deleted.
+const POLICIES_GATE: &str = "delete-host-policies";
 
 impl Exchange<'_> {
     /// Looks at everything that would stop the migration half way, and waits until the cluster is well.
@@ -63,6 +67,35 @@ impl Exchange<'_> {
         let folder = self.ctx.run_id().to_string();
         let copy = insist(self.ctx, "backup", |_| self.ctx.run(BackUpNetwork { folder: folder.clone() })).await?;
         self.evidence.push(format!("the network before: {} (sha256 {})", copy.path, copy.sha256));
+        Ok(())
+    }
+
+    /// Deletes the policies of the hosts' network that would keep the new plugin's bridge from being made, once a person agrees; the
+    /// hosts stay as they are.
+    pub(super) async fn delete_host_policies(&mut self, report: &MigrationReport) -> WorkflowResult<()> {
+        let policies = &report.host_policies;
+        if policies.is_empty() {
+            return Ok(());
+        }
+        let (ctx, folder) = (self.ctx, self.ctx.run_id().to_string());
+        let back_up = BackUpHostPolicies { folder, policies: policies.clone() };
+        let copy = insist(ctx, "policies-backup", |_| ctx.run(back_up.clone())).await?;
+        let each: Vec<String> = policies.iter().map(|policy| format!("{}: {}", policy.name, policy.why)).collect();
+        let question = format!(
+            "Delete these policies of the hosts' network? On a host whose default route they hold the bridge br-ex can't be made. The hosts \
+             stay as they are, and the policies are not put back; they are in {}.\n- {}",
+            copy.path,
+            each.join("\n- ")
+        );
+        ctx.gate(Gate::new(POLICIES_GATE, question)).await?;
+        for policy in policies {
+            let delete = DeleteHostPolicy { policy: policy.clone() };
+            let step = |_| ctx.run(delete.clone());
+            if insist(ctx, &format!("policy-{}", policy.name), step).await? == HostPolicyDeleted::Another {
+                self.evidence.push(format!("there is another policy {} now, which was left alone", policy.name));
+            }
+        }
+        self.evidence.push(copy.evidence);
         Ok(())
     }
 

@@ -120,6 +120,7 @@ impl<'a> Exchange<'a> {
     pub(crate) async fn change_over(&mut self, report: &MigrationReport, held: &mut Held) -> WorkflowResult<()> {
         self.back_up().await?;
         self.end_leftover(report, held).await?;
+        self.delete_host_policies(report).await?;
         self.prepare(held).await?;
         let boots = self.switch().await?;
         self.reboot(&boots).await?;

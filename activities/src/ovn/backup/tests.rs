@@ -4,6 +4,7 @@ use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use serde_json::json;
 
 use super::*;
+use crate::copies::make_folder;
 use crate::ovn::hex;
 use crate::testing::{Server, attempt};
 
@@ -50,7 +51,7 @@ async fn only_a_whole_database_of_the_schema_is_a_copy() {
 async fn the_same_copy_is_kept_once_and_privately() {
     let files = tempfile::tempdir().unwrap();
     let back_up = BackUpDatabase { database: Database::Northbound, folder: "run".to_owned() };
-    let folder = back_up.make_folder(files.path()).await.unwrap();
+    let folder = make_folder(files.path(), &back_up.folder).await.unwrap();
     let source = Source { pod: "c-1".to_owned(), role: "follower" };
     let kept = async || {
         let part = folder.join(".part");
@@ -80,8 +81,7 @@ async fn the_same_copy_is_kept_once_and_privately() {
 async fn a_copy_stays_below_the_folder_for_copies() {
     let files = tempfile::tempdir().unwrap();
     for folder in ["/etc", "../other", "a/../../b"] {
-        let back_up = BackUpDatabase { database: Database::Southbound, folder: folder.to_owned() };
-        assert_eq!(back_up.make_folder(files.path()).await.unwrap_err().code, "bad-folder", "{folder}");
+        assert_eq!(make_folder(files.path(), folder).await.unwrap_err().code, "bad-folder", "{folder}");
     }
     let cluster = Server::healthy().cluster().await;
     let back_up = BackUpDatabase { database: Database::Southbound, folder: "run".to_owned() };

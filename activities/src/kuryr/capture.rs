@@ -166,7 +166,7 @@ pub(super) fn judge(named: &InCluster, found: &InCloud) -> Result<KuryrInventory
     networks(&mut inventory, named, found, &tag, &mut not_ours);
     let of_kuryr: BTreeSet<&str> =
         inventory.networks.iter().chain(&inventory.services).flat_map(|net| &net.ports).map(String::as_str).collect();
-    inventory.trunks = found.trunks.iter().filter_map(|trunk| carried(trunk, &of_kuryr)).collect();
+    inventory.trunks = found.trunks.iter().map(|trunk| carried(trunk, &of_kuryr)).collect();
     inventory.trunks.sort_by(|a, b| a.id.cmp(&b.id));
     balancers(&mut inventory, named, found, &tag, &mut not_ours);
     groups(&mut inventory, named, found, &tag, &mut not_ours);
@@ -210,13 +210,10 @@ fn networks(inventory: &mut KuryrInventory, named: &InCluster, found: &InCloud, 
     }
 }
 
-fn carried(trunk: &Trunk, of_kuryr: &BTreeSet<&str>) -> Option<KuryrTrunk> {
+fn carried(trunk: &Trunk, of_kuryr: &BTreeSet<&str>) -> KuryrTrunk {
     let ports = trunk.sub_ports.iter().map(|sub| &sub.port_id).filter(|id| of_kuryr.contains(id.as_str()));
     let ports: BTreeSet<String> = ports.cloned().collect();
-    if ports.is_empty() {
-        return None;
-    }
-    Some(KuryrTrunk { id: trunk.id.clone(), name: trunk.name.clone(), ports: ports.into_iter().collect() })
+    KuryrTrunk { id: trunk.id.clone(), name: trunk.name.clone(), ports: ports.into_iter().collect() }
 }
 
 fn balancers(inventory: &mut KuryrInventory, named: &InCluster, found: &InCloud, tag: &str, not_ours: &mut Vec<String>) {

@@ -106,7 +106,7 @@ impl Activity for RemoveSubPorts {
     type Output = SubPortsRemoved;
 
     fn summary(&self) -> String {
-        format!("take {} ports off trunk {} in cloud {}", self.ports.len(), self.name, self.cloud)
+        format!("take Kuryr's ports off trunk {} in cloud {}", self.name, self.cloud)
     }
 
     fn requests(&self) -> Vec<String> {
@@ -124,7 +124,10 @@ impl Activity for RemoveSubPorts {
             let message = format!("trunk {} does not carry the tag {}; nothing was changed", self.trunk, self.tag);
             return Err(ActivityError::permanent("not-ours", message));
         }
-        let there = trunk.sub_ports.iter().filter(|sub| self.ports.contains(&sub.port_id));
+        // Pods came since the ports were written down; what carries the tag is Kuryr's, since the node's own port is no sub-port.
+        let tagged: Vec<Port> = cloud.list(&[("tags", &self.tag)]).await?;
+        let is_ours = |id: &String| self.ports.contains(id) || tagged.iter().any(|port| port.id == *id);
+        let there = trunk.sub_ports.iter().filter(|sub| is_ours(&sub.port_id));
         let bodies: Vec<_> = there.map(|sub| json!({"port_id": sub.port_id})).collect();
         if !bodies.is_empty() {
             cloud.change::<Trunk>(Method::PUT, &self.trunk, "remove_subports", &json!({"sub_ports": bodies})).await?;

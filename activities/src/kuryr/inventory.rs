@@ -102,11 +102,14 @@ impl KuryrInventory {
     pub fn in_words(&self) -> String {
         let nets = self.networks.len() + usize::from(self.services.is_some());
         let ports: usize = self.networks.iter().chain(&self.services).map(|net| net.ports.len()).sum();
+        let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
         format!(
-            "{nets} networks with {ports} ports, {} load balancers, {} security groups and {} subnet pools",
-            self.balancers.len(),
-            self.groups.len(),
-            self.pools.len()
+            "{} with {}, {}, {} and {}",
+            counted(nets, "network"),
+            counted(ports, "port"),
+            counted(self.balancers.len(), "load balancer"),
+            counted(self.groups.len(), "security group"),
+            counted(self.pools.len(), "subnet pool")
         )
     }
 

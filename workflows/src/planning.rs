@@ -182,11 +182,15 @@ fn outage(found: &Findings<'_>) -> Option<String> {
     };
     let (from, to) = (at(SwitchPlugin::NAME.as_str())?, at(AwaitReboots::NAME.as_str())?);
     let within = found.draft.spreads.get(from..=to)?;
-    let minutes = |seconds: u64| seconds.div_ceil(60);
-    let p50 = minutes(within.iter().map(|spread| spread.p50_seconds).sum());
-    let p90 = minutes(within.iter().map(|spread| spread.p90_seconds).sum());
+    // In tenths of an hour, rounded up.
+    let hours = |seconds: u64| {
+        let tenths = seconds.div_ceil(360);
+        format!("{}.{} h", tenths / 10, tenths % 10)
+    };
+    let p50 = hours(within.iter().map(|spread| spread.p50_seconds).sum());
+    let p90 = hours(within.iter().map(|spread| spread.p90_seconds).sum());
     Some(format!(
-        "outage: from the switch until all nodes have rebooted pods do not reach one another, {p50} minutes, {p90} at P90; the API is away \
+        "outage: from the switch until all nodes have rebooted pods do not reach one another, for {p50}, and {p90} at P90; the API is away \
          for a part of it"
     ))
 }

@@ -9,7 +9,7 @@ use windlass_engine::{Activity, ActivityContext, ActivityError, ActivityName, Ef
 use super::{CLUSTER, NetworkPlugin};
 use crate::cluster::{Cluster, Patch};
 use crate::requests::{ASSUMED, patch_line};
-use crate::views::{Namespace, NetworkOperator, View as _};
+use crate::views::{Condition, Conditions as _, Namespace, NetworkOperator, Status, View as _};
 
 const PAUSE: Duration = Duration::from_secs(3);
 
@@ -130,6 +130,15 @@ pub struct AwaitNamespaceGone {
     pub uid: String,
 }
 
+/// What holds a namespace, in the words of whoever deletes what is in it.
+fn what_holds(found: &Namespace) -> String {
+    let finalizers = found.metadata.finalizers.iter().flatten().map(|one| format!("held by {one}"));
+    let remaining = |condition: &&Condition| condition.kind.starts_with("Namespace") && condition.status == Status::True;
+    let said = found.conditions().iter().filter(remaining).map(|condition| condition.message.clone());
+    let all: Vec<String> = finalizers.chain(said).collect();
+    if all.is_empty() { String::new() } else { format!(": {}", all.join("; ")) }
+}
+
 /// That it is gone.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct NamespaceGone {
@@ -157,9 +166,7 @@ impl Activity for AwaitNamespaceGone {
             let Some(found) = found.filter(|found| found.uid_text() == self.uid) else {
                 return Ok(NamespaceGone { evidence: format!("namespace {} is not there", self.name) });
             };
-            let finalizers = found.metadata.finalizers.unwrap_or_default().join(", ");
-            let holds = if finalizers.is_empty() { String::new() } else { format!(", held by {finalizers}") };
-            cx.progress(format!("namespace {} is being deleted{holds}", self.name));
+            cx.progress(format!("namespace {} is being deleted{}", self.name, what_holds(&found)));
             cx.sleep(PAUSE).await;
         }
     }

@@ -76,4 +76,11 @@ macro_rules! conditions {
         }
     )+};
 }
-conditions!(super::ClusterVersion, super::ClusterOperator, super::MachineConfigPool, super::Node, super::SigningRequest);
+conditions!(
+    super::ClusterVersion,
+    super::ClusterOperator,
+    super::MachineConfigPool,
+    super::Namespace,
+    super::Node,
+    super::SigningRequest
+);

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::{Deserialize, Serialize};
 
-use super::view;
+use super::{Condition, view};
 
 /// A named set of texts.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -23,5 +23,17 @@ view!(ConfigMap, Namespaced, "", "v1", "ConfigMap", "configmaps");
 pub struct Namespace {
     /// The object's metadata.
     pub metadata: ObjectMeta,
+    /// How its deletion goes.
+    #[serde(deserialize_with = "super::nullable")]
+    pub status: NamespaceStatus,
 }
 view!(Namespace, Cluster, "", "v1", "Namespace", "namespaces");
+
+/// How a namespace is.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NamespaceStatus {
+    /// NamespaceContentRemaining, NamespaceFinalizersRemaining, and what failed.
+    #[serde(deserialize_with = "super::nullable")]
+    pub conditions: Vec<Condition>,
+}

@@ -32,7 +32,7 @@ pub use cluster_version::{
     DesiredUpdate, HistoryEntry, HistoryState, PublishedRelease,
 };
 pub use condition::{Condition, Conditions, Status};
-pub use config_map::{ConfigMap, Namespace};
+pub use config_map::{ConfigMap, Namespace, NamespaceStatus};
 pub use credentials::{
     Authentication, AuthenticationSpec, CloudCredential, CloudCredentialSpec, CredentialsRequest, CredentialsRequestSpec,
     Infrastructure, InfrastructureStatus, PlatformStatus, SecretRef,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Hazard, KUBE_OVN, KUBE_OVN_UNSEEN, UNSEEN, all, numbered};
+use super::{Hazard, KUBE_OVN, KUBE_OVN_UNSEEN, NETWORK, UNSEEN, all, numbered};
 use crate::scenario::{Scenario, ScenarioError};
 use crate::world::shape::ClusterShape;
 
@@ -74,7 +74,7 @@ fn not_shown(number: u8) -> ScenarioError {
         Some((_, reason)) => (*reason).to_owned(),
         None => format!(
             "there are {}",
-            all().chain(KUBE_OVN).map(|hazard| format!("F{}", hazard.number)).collect::<Vec<_>>().join(", ")
+            all().chain(NETWORK).chain(KUBE_OVN).map(|hazard| format!("F{}", hazard.number)).collect::<Vec<_>>().join(", ")
         ),
     };
     ScenarioError::Hazard { number, why }

@@ -2,6 +2,7 @@
 
 mod central;
 mod faults;
+mod network;
 mod nodes;
 mod updates;
 
@@ -42,6 +43,9 @@ pub const UNSEEN: [(u8, &str); 4] = [
 /// Those of a Kube-OVN cluster, by number; each makes the cluster one.
 pub const KUBE_OVN: &[Hazard] = central::ALL;
 
+/// Those of the network's migrations that are shown, by number; each makes the cluster one with OpenShift SDN.
+pub const NETWORK: &[Hazard] = network::ALL;
+
 /// The other numbers of Kube-OVN's, each with the reason why it is not shown.
 pub const KUBE_OVN_UNSEEN: [(u8, &str); 2] = [
     (
@@ -59,7 +63,7 @@ pub fn all() -> impl Iterator<Item = &'static Hazard> {
 
 /// The hazard of this number.
 pub fn numbered(number: u8) -> Option<&'static Hazard> {
-    all().chain(KUBE_OVN).find(|hazard| hazard.number == number)
+    all().chain(NETWORK).chain(KUBE_OVN).find(|hazard| hazard.number == number)
 }
 
 /// Nothing is wrong from the start.
@@ -116,7 +120,7 @@ mod tests {
 
     #[test]
     fn every_scenario_names_what_a_default_cluster_has() {
-        for hazard in all().chain(KUBE_OVN) {
+        for hazard in all().chain(NETWORK).chain(KUBE_OVN) {
             let mut shape = ClusterShape::default();
             (hazard.apply)(&mut shape);
             let scenario = (hazard.scenario)().resolved(&shape);

@@ -1,5 +1,6 @@
 //! What is wrong in the vendor's texts about migrations of the network, row by row: refused, or not possible here. Rows 000 are of the
-//! text about Kuryr, rows 001 of the one about OpenShift SDN.
+//! text about Kuryr, rows 001 of the one about OpenShift SDN. The rows about
+//! security groups and the router stand beside what captures them, in `activities/src/kuryr/capture/tests.rs`.
 
 use serde_json::{Value, json};
 use windlass_activities::network::NetworkPlugin;

@@ -78,9 +78,10 @@ fn ids(named: &[Named]) -> Vec<&str> {
     named.iter().map(|one| one.id.as_str()).collect()
 }
 
-/// The vendor's text takes security groups by description alone, which would delete those of every cluster of the project.
+/// The vendor's text takes security groups by description alone, which would delete those of every cluster of the project: only what is
+/// Kuryr's and this cluster's is captured.
 #[test]
-fn only_what_is_kuryrs_and_this_clusters_is_captured() {
+fn row_000_security_groups_by_description_alone() {
     let found = judge(&in_cluster(), &in_cloud()).unwrap();
     let nets: Vec<&str> = found.networks.iter().map(|net| net.id.as_str()).collect();
     assert_eq!(nets, ["net-1", "net-2"], "the machines' network and that of another cluster are not Kuryr's");
@@ -103,9 +104,9 @@ fn only_what_is_kuryrs_and_this_clusters_is_captured() {
     }
 }
 
-/// The vendor's text takes the first line, which may be empty, and goes on with an argument less.
+/// The vendor's text takes the first line, which may be empty, and goes on with an argument less: here it is one router or none.
 #[test]
-fn the_router_is_one_or_none_and_the_installers_stays() {
+fn row_000_router_id_of_the_first_line() {
     let check = |edit: &dyn Fn(&mut InCluster, &mut InCloud), expect: Result<Option<Option<&str>>, &str>| {
         let (mut named, mut found) = (in_cluster(), in_cloud());
         edit(&mut named, &mut found);

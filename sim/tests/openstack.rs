@@ -157,6 +157,12 @@ async fn answers_are_lost_and_services_away_as_told_and_the_audit_knows() {
     assert!(cloud.try_ask(Method::POST, "/network/v2.0/networks", make()).await.is_none(), "the second answer is lost");
     let found = cloud.get("/network/v2.0/networks?name=mine").await.body["networks"].as_array().map(Vec::len);
     assert_eq!(found, Some(2), "both were made");
+    sim.service().set_reachable(false);
+    assert_eq!(cloud.get("/network/v2.0/networks").await.code, 200, "the cloud is another machine than the cluster");
+    sim.service().set_reachable(true);
+    sim.service().cut_off(true);
+    assert!(cloud.try_ask(Method::POST, "/network/v2.0/networks", make()).await.is_none(), "and behind the same network");
+    sim.service().cut_off(false);
     openstack.be_unavailable(5);
     assert_eq!(cloud.post("/network/v2.0/networks", make()).await.code, 503);
     assert_eq!(cloud.get("/identity/v3").await.code, 503);

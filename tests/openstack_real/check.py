@@ -121,7 +121,7 @@ def differences(row, code, body, kept):
 
 def main(home, table):
     services, kept, wrong, asked = Services(home), {"nothing": NOTHING}, 0, 0
-    services.wait(90)
+    services.wait(300)
     services.login()
     for number, row in enumerate(json.load(open(table, encoding="utf-8")), 1):
         if "balancer" in row:

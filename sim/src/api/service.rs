@@ -171,7 +171,7 @@ impl ApiService {
         self.follow();
     }
 
-    /// Cuts the way to the server and to the hosts under it, or gives it back: a network in between that is gone.
+    /// Cuts the way to the server, to the hosts under it and to their cloud, or gives it back: a network in between that is gone.
     pub fn cut_off(&self, cut: bool) {
         self.inner.cut.store(cut, Ordering::SeqCst);
         self.follow();
@@ -194,11 +194,12 @@ impl ApiService {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let (parts, body) = request.into_parts();
-        // The cloud is another machine: it answers whatever happens to the cluster; and so are its hosts.
+        // The cloud and the hosts are other machines: they answer whatever happens to the cluster.
         let openstack = self.inner.openstack.get().filter(|_| openstack::serves(parts.uri.path()));
         let is_host = hosts::is_host(parts.uri.path());
-        let way = if is_host { !self.inner.cut.load(Ordering::SeqCst) } else { *self.inner.reachable.borrow() };
-        if openstack.is_none() && !way {
+        let way =
+            if is_host || openstack.is_some() { !self.inner.cut.load(Ordering::SeqCst) } else { *self.inner.reachable.borrow() };
+        if !way {
             return Err(ConnectionLost::Refused);
         }
         let body = match Limited::new(body, MAX_BODY_BYTES).collect().await {

@@ -11,7 +11,7 @@ use windlass_sim::check::CloudBaseline;
 use windlass_sim::kuryr::KuryrShape;
 use windlass_sim::openstack::{CloudObject, Kind, OpenStack, Owner};
 use windlass_sim::store::Preconditions;
-use windlass_sim::store::resources::{KURYRNETWORKS, NAMESPACES, NETWORKS_CONFIG, PODS};
+use windlass_sim::store::resources::{KURYRNETWORKS, NAMESPACES, NETWORKS_CONFIG, NETWORKS_OPERATOR, PODS};
 use windlass_sim::{ClusterShape, Scenario};
 use windlass_tests::{
     Around, Ending, Proof, Stage, crash_at_every_append, crash_before_every_effect, fail_every_activity, lose_every_reply,
@@ -284,4 +284,31 @@ fn the_installers_router_stays() {
         assert_eq!(routers(), before);
         migrated(&stage);
     });
+}
+
+/// Somebody began by hand, and stopped before the switch or right after it.
+#[test]
+fn a_migration_that_was_begun_by_hand_is_gone_on_with() {
+    for is_switched in [false, true] {
+        on_paused_time(async {
+            let Proof { workflow, mut input, approvals, mut shape, .. } = proof();
+            // A health check would replace nodes that take long to boot for somebody else.
+            shape.health_check_minutes = None;
+            input["migration"] = json!({"adopt": true});
+            let stage = Stage::new(workflow, shape, Scenario::default());
+            let store = stage.sim.store();
+            let wish = |operator: &mut serde_json::Value| operator["spec"]["migration"] = json!({"networkType": "OVNKubernetes"});
+            store.modify(&NETWORKS_OPERATOR, None, "cluster", wish).expect("it is there");
+            stage.sim.clock().sleep(Duration::from_secs(12 * 3600)).await;
+            if is_switched {
+                let switch = |network: &mut serde_json::Value| network["spec"]["networkType"] = json!("OVNKubernetes");
+                store.modify(&NETWORKS_CONFIG, None, "cluster", switch).expect("it is there");
+                stage.sim.clock().sleep(Duration::from_secs(180)).await;
+            }
+            let gates = [vec!["adopt".to_owned()], approvals].concat();
+            stage.start(&input, &gates, None, None).await.expect("the stage works");
+            assert_eq!(stage.ending(), Ending::Completed, "switched {is_switched}: {}", stage.last_failure());
+            migrated(&stage);
+        });
+    }
 }

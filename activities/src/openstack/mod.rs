@@ -1,7 +1,7 @@
 //! The cloud under a cluster: OpenStack's APIs, as far as the procedures need them.
 //!
 //! A thin client on the same HTTP and TLS stack as the cluster's: a login is read from `clouds.yaml` ([`clouds`]), a token and the
-//! addresses of the services come from Keystone ([`login`]), and objects are read, listed and deleted by id ([`calls`], [`objects`]).
+//! addresses of the services come from Keystone (`login`), and objects are read, listed and deleted by id (`calls`, `objects`).
 //! Nothing of a login ever leaves this module but to Keystone; tokens live in memory only.
 
 mod calls;

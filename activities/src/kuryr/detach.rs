@@ -72,6 +72,8 @@ impl Activity for DetachSubnet {
                 let message = format!("subnet {} can't be taken off router {}: {said}", self.subnet, self.router);
                 Err(ActivityError::transient("in-use", message))
             }
+            // Of a network with several subnets, this one was off it already.
+            Err(CallFailed::Other(error)) if error.code == "not-found" => Ok(Detached { already: true }),
             Err(CallFailed::Other(error)) => Err(error),
         }
     }

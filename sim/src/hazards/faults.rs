@@ -105,7 +105,7 @@ mod tests {
         check("F7,harsh", Ok(("harsh,F7", 9)));
         check("F17", Err("every step stands in the journal"));
         check("F99", Err("there are F1, F2, "));
-        check("F1,no-such-file", Err("calm, harsh, clock-jump; or a hazard: F1 to F35"));
+        check("F1,no-such-file", Err("calm, harsh, clock-jump; or a hazard: F1 to F61"));
         check(&format!("F1,{file}"), Err("node worker/7"));
     }
 }

@@ -33,7 +33,7 @@ pub struct Scenario {
 pub enum ScenarioError {
     /// The file could not be read.
     #[error(
-        "read the scenario {}: check the path, or name a built-in scenario: {}; or a hazard: F1 to F35",
+        "read the scenario {}: check the path, or name a built-in scenario: {}; or a hazard: F1 to F61",
         path.display(),
         BUILT_IN.join(", ")
     )]
